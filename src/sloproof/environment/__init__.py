@@ -1,0 +1,1 @@
+"""Where the system runs: backends, their tools, and how their programs are started and stopped."""

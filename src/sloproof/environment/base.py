@@ -1,0 +1,86 @@
+"""What every environment offers, whatever runs it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Protocol
+
+# What a scenario may need beyond the plain environment; its tag is `@needs_<capability>`.
+CAPABILITIES: Mapping[str, str] = {
+    "kubernetes": "a Kubernetes API: rolling updates, EndpointSlices, evictions",
+    "grafana": "a running Grafana",
+    "replicas": "more than one instance of the service",
+    "processes": "stopping, pausing and restarting single programs of the environment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """How one program of the environment is doing.
+
+    `state` is `running`, `stopped` (on request) or `exited` (by itself). Times are of this environment's clock.
+    """
+
+    name: str
+    state: Literal["running", "stopped", "exited"]
+    pid: int | None
+    exit_status: int | None
+    restarts: int
+
+
+class Environment(Protocol):
+    """A running system: the service, and the monitoring that watches it.
+
+    `addresses` gives the base URL of each component: always `service`, `prometheus` and `loki`; `alertmanager`,
+    `receiver`, `promtail` and `grafana` where there is one.
+    """
+
+    name: str
+    run_id: str
+    capabilities: frozenset[str]
+    addresses: Mapping[str, str]
+    timings: Mapping[str, timedelta]
+
+    def start(self) -> None:
+        """Bring everything up and return once every component is ready.
+
+        Raises:
+            EnvironmentStartError: A component was not ready in time; carries its last lines.
+            ComponentExitedError: A component ended while starting.
+        """
+
+    def stop(self) -> None:
+        """End everything and leave nothing behind; safe to call at any time, and twice."""
+
+    def check_alive(self) -> None:
+        """Return at once if every component that should run does.
+
+        Raises:
+            ComponentExitedError: One has ended by itself. Every wait calls this on each turn, so that a wait ends
+                when what it waits for cannot come.
+        """
+
+    def status(self) -> Sequence[ComponentStatus]:
+        """Return the state of every component, in the order they were declared."""
+
+    def last_lines(self, component: str, count: int = 20) -> tuple[str, ...]:
+        """Return the end of a component's own log, oldest first."""
+
+    def stop_component(self, component: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """End one component on purpose and wait for it; `check_alive` does not mind (needs `processes`)."""
+
+    def start_component(self, component: str) -> None:
+        """Start a component that was stopped, on its old address, and wait until it is ready (needs `processes`)."""
+
+    def pause_component(self, component: str) -> None:
+        """Freeze one component where it stands: it keeps its connections and answers nothing (needs `processes`)."""
+
+    def resume_component(self, component: str) -> None:
+        """Let a paused component go on (needs `processes`)."""
+
+    def file(self, name: str) -> Path | None:
+        """Return a file that this environment keeps, if it does: `service.log` is the log that is shipped."""
