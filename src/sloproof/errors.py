@@ -87,11 +87,38 @@ class ComponentExitedError(SloproofError):
 
 
 class UnavailableError(SloproofError):
-    """A server did not answer, or not in time, or with a server error: asking again may help."""
+    """A server did not answer, or not in time, or with a server error: asking again may help.
+
+    Args:
+        headline: What was expected and what was seen instead.
+        kind: `refused`, `timeout`, `reset`, `connect` (no way to it: name, route, TLS), `status` (429 or a server
+            error), `protocol` (an answer that is not this API's, or only a part); empty where nothing was asked.
+        status: HTTP status, where one came.
+        url: What was asked, without credentials.
+    """
+
+    def __init__(
+        self, headline: str, *, kind: str = "", status: int | None = None, url: str = "", **details: object
+    ) -> None:
+        self.kind = kind
+        self.status = status
+        self.url = url
+        super().__init__(headline, url=url, **details)
 
 
 class QueryError(SloproofError):
-    """A server understood and refused the question: asking again will not help."""
+    """A server understood and refused the question: asking again will not help.
+
+    Args:
+        headline: What was expected and what was seen instead.
+        status: HTTP status, where one came.
+        url: What was asked, without credentials.
+    """
+
+    def __init__(self, headline: str, *, status: int | None = None, url: str = "", **details: object) -> None:
+        self.status = status
+        self.url = url
+        super().__init__(headline, url=url, **details)
 
 
 class LoadError(SloproofError):

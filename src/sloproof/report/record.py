@@ -68,7 +68,11 @@ class ScenarioRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecondRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One second of traffic: as the driver did it, and as Prometheus tells it (None where it has no sample)."""
+    """One second of traffic: as the driver did it, and as Prometheus tells it (None where it has no sample).
+
+    `counted` and `counted_failed` are requests of that second; `told_p50_seconds` and `told_p99_seconds` are what a
+    histogram's buckets make of its latencies.
+    """
 
     at: str
     sent: int
@@ -77,6 +81,8 @@ class SecondRecord(msgspec.Struct, frozen=True, kw_only=True):
     p99_seconds: float | None
     counted: float | None = None
     counted_failed: float | None = None
+    told_p50_seconds: float | None = None
+    told_p99_seconds: float | None = None
 
 
 class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,4 +145,5 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     environment: EnvironmentRecord | None = None
     timings: dict[str, float] = {}
     problems: tuple[str, ...] = ()  # what went wrong outside any scenario
+    evidence_files: tuple[str, ...] = ()  # raw evidence, paths relative to the report's folder
     schema_version: int = SCHEMA_VERSION

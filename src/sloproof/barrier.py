@@ -1,0 +1,336 @@
+"""The barrier: wait for evidence newer than what happened, then judge once.
+
+A counter is known only as of a scrape, a log line only once Loki answers with it. So after every load the barrier
+waits until each target of the service has a good scrape that began after the load's end, each rule group has evaluated
+after that scrape, and a sentinel line has come back from Loki. It then gives an `Anchor`: an instant in the past at
+which everything that happened before is in evidence. All queries of a judgement are asked at that one instant, so
+asking again later gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from sloproof.clients.loki import LokiClient
+from sloproof.clients.prometheus import PrometheusClient
+from sloproof.clients.service import ServiceClient
+from sloproof.duration import format_duration
+from sloproof.errors import DeadlineError, SloproofError, UnavailableError
+from sloproof.model import RuleGroup, Series, Target, Window
+from sloproof.polling import wait_until
+from sloproof.settings import Settings
+
+T = TypeVar("T")
+
+METRICS = "metrics"
+LOGS = "logs"
+RULES = "rules"
+
+# Scrape timestamps may be aligned to the interval by up to 2 ms (Prometheus' scrape timestamp tolerance).
+_ALIGNMENT = timedelta(milliseconds=3)
+_POLL = timedelta(milliseconds=15)
+# How far from its computed bound a healthy pipeline may be on a busy machine before it counts as dead.
+DEFAULT_GRACE = timedelta(seconds=6)
+
+
+_SENTINEL = "-sentinel-"
+
+
+def sentinel_id(run_id: str, number: int) -> str:
+    """Return the request id of a sentinel."""
+    return f"{run_id}{_SENTINEL}{number}"
+
+
+def is_sentinel(request_id: str) -> bool:
+    """Return whether a request was sent only to look for its log line."""
+    return _SENTINEL in request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel:
+    """A request sent only so that its log line can be looked for."""
+
+    request_id: str
+    sent: datetime
+    answered: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """An instant at which everything that happened before `covers` is in evidence.
+
+    Attributes:
+        at: The instant to ask every query at; the timestamp of the youngest evidence.
+        covers: What happened before this instant is in evidence at `at`.
+        waited: How long the evidence took to arrive.
+        bounds: Per pipeline, the bound it was given, written as the sum it is.
+        log_lag: From the sentinel's answer to Loki returning its line; None where logs are dead.
+        log_at_ns: The time of the sentinel's line, Unix nanoseconds: every line of what happened before is at or
+            before it; None where logs are dead.
+        dead: Pipelines that gave no evidence, and why.
+    """
+
+    at: datetime
+    covers: datetime
+    waited: timedelta
+    bounds: Mapping[str, str] = field(default_factory=dict)
+    log_lag: timedelta | None = None
+    log_at_ns: int | None = None
+    dead: Mapping[str, str] = field(default_factory=dict)
+
+
+class Barrier:
+    """Gives anchors.
+
+    Args:
+        settings: The project's settings.
+        prometheus: Where the service's metrics are.
+        loki: Where its log lines are.
+        service: The service itself.
+        send_sentinel: Sends one request that the service logs, records it in the ledger, and returns it.
+        check_alive: Raises as soon as a component has ended by itself, which ends every wait.
+        down: Names of components that were stopped or paused on purpose; nothing is awaited of them.
+        grace: What a busy machine may add to each computed bound.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        prometheus: PrometheusClient,
+        loki: LokiClient,
+        service: ServiceClient,
+        send_sentinel: Callable[[], Sentinel],
+        check_alive: Callable[[], None],
+        down: Callable[[], frozenset[str]],
+        grace: timedelta = DEFAULT_GRACE,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._prometheus = prometheus
+        self._loki = loki
+        self._service = service
+        self._send_sentinel = send_sentinel
+        self._check_alive = check_alive
+        self._down = down
+        self._grace = grace
+        self._now = now
+        self._dead: dict[str, str] = {}
+
+    @property
+    def up_selector(self) -> str:
+        """Return the selector of the `up` series of the service's targets."""
+        return f'up{{job="{self._settings.service.name}"}}'
+
+    def anchor(self, *, rules: bool = False, at_rest: bool = True) -> Anchor:
+        """Wait for evidence of everything that has happened until now, and return the instant to judge at.
+
+        A pipeline that gives none within its bound is dead: the anchor says so, and later anchors do not wait for it
+        again but look once whether it has come back.
+
+        Args:
+            rules: Wait also for every rule group to have evaluated on the new samples.
+            at_rest: No load is running, so that the service can be waited for to finish its accounting.
+        """
+        begin = self._now()
+        dead: dict[str, str] = {}
+        bounds: dict[str, str] = {}
+        # At rest before the sentinel, so that its line is the last; and after it, so that it is counted too.
+        if at_rest:
+            self._await_rest()
+        sentinel = self._sentinel(dead)
+        if sentinel is not None and at_rest:
+            self._await_rest()
+        covers = self._now()
+        at = covers
+        metrics = self._in_bound(METRICS, dead, lambda grace: self._await_scrape(covers, grace, bounds))
+        if metrics is not None:
+            at = metrics
+            if rules:
+                evaluated = self._in_bound(RULES, dead, lambda grace: self._await_evaluation(at, grace, bounds))
+                at = evaluated or at
+        line = None
+        if sentinel is not None:
+            line = self._in_bound(LOGS, dead, lambda grace: self._await_line(sentinel, grace, bounds))
+        self._dead = dead
+        return Anchor(
+            at=at,
+            covers=covers,
+            waited=self._now() - begin,
+            bounds=bounds,
+            log_lag=line[0] if line else None,
+            log_at_ns=line[1] if line else None,
+            dead=dead,
+        )
+
+    def _in_bound(self, pipeline: str, dead: dict[str, str], wait: Callable[[timedelta], T]) -> T | None:
+        """Wait for one pipeline's evidence; note the pipeline as dead when it does not come."""
+        # One deadline a pipeline: one that is known to be dead is looked at, not waited for.
+        grace = self._grace if pipeline not in self._dead else timedelta(0)
+        try:
+            return wait(grace)
+        except (DeadlineError, UnavailableError) as error:
+            dead[pipeline] = str(error)
+            return None
+
+    def _sentinel(self, dead: dict[str, str]) -> Sentinel | None:
+        try:
+            return self._send_sentinel()
+        except UnavailableError as error:
+            dead[LOGS] = f"the service did not answer the request whose log line was to be looked for: {error}"
+            return None
+
+    def _await_rest(self) -> None:
+        """Wait until the service has accounted for what it has answered: its in-flight gauge is at 0.
+
+        Accounting happens after the last byte is sent, so a client can hold an answer that is not counted yet. A gauge
+        that never comes down is a claim of its own (`gauge_at_rest`), so it ends this wait without a verdict.
+        """
+        gauge = self._settings.metrics.in_flight
+        if gauge is None:
+            return
+        try:
+            wait_until(
+                lambda: self._service.gauge_value(gauge),
+                lambda value: value == 0,
+                what=f"{gauge} at 0",
+                timeout=timedelta(seconds=2),
+                interval=timedelta(milliseconds=5),
+                check_alive=self._check_alive,
+            )
+        except SloproofError as error:
+            if not isinstance(error, (DeadlineError, UnavailableError)):
+                raise
+
+    def _await_scrape(self, after: datetime, grace: timedelta, bounds: dict[str, str]) -> datetime:
+        """Return the timestamp of the youngest of the first good scrapes, one a target, begun after an instant."""
+        targets = [target for target in self._prometheus.targets() if target.job == self._settings.service.name]
+        if not targets:
+            raise DeadlineError(
+                f"expected Prometheus to scrape job {self._settings.service.name!r}, but it has no such target",
+                hint="look at the scrape configuration: platform/local/prometheus.yml",
+            )
+        # Where nothing tells that accounting has ended, one whole interval more stands in for it.
+        scrapes = 1 if self._settings.metrics.in_flight is not None else 2
+        interval = max(target.scrape_interval for target in targets)
+        timeout = max(target.scrape_timeout for target in targets)
+        bound = scrapes * interval + timeout + grace
+        bounds[METRICS] = (
+            f"{scrapes} x scrape interval {format_duration(interval)} + scrape timeout {format_duration(timeout)}"
+            f" + grace {format_duration(grace)} = {format_duration(bound)}"
+        )
+        reach = bound + 2 * interval
+        threshold = after + _ALIGNMENT + (scrapes - 1) * interval
+
+        def observe() -> tuple[Series, ...]:
+            now = self._now()
+            return self._prometheus.samples(self.up_selector, Window(max(after - reach, now - reach), now)).series
+
+        def fresh(found: tuple[Series, ...]) -> bool:
+            return len(_good_scrapes(found, threshold)) >= len(targets)
+
+        waited = wait_until(
+            observe,
+            fresh,
+            what=f"a good scrape of each of {len(targets)} targets begun after {after.isoformat()}",
+            timeout=bound,
+            interval=_POLL,
+            check_alive=self._check_alive,
+            describe=lambda found: _describe_scrapes(found, targets),
+        )
+        return max(_good_scrapes(waited.value, threshold))
+
+    def await_all_targets(self, after: datetime) -> None:
+        """Wait until every target of every job has a good scrape begun after an instant.
+
+        Raises:
+            DeadlineError: One has none within its bound.
+        """
+        targets = self._prometheus.targets()
+        bound = max((target.scrape_interval + target.scrape_timeout for target in targets), default=timedelta())
+        wait_until(
+            lambda: self._prometheus.samples("up", Window(after, self._now())).series,
+            lambda found: len(_good_scrapes(found, after)) >= len(targets),
+            what=f"a good scrape of each of {len(targets)} targets",
+            timeout=bound + self._grace,
+            interval=_POLL,
+            check_alive=self._check_alive,
+            describe=lambda found: _describe_scrapes(found, list(targets)),
+        )
+
+    def _await_evaluation(self, after: datetime, grace: timedelta, bounds: dict[str, str]) -> datetime:
+        """Return the latest of the groups' evaluations, each begun after an instant."""
+        groups = self._prometheus.rule_groups()
+        if not groups:
+            return after
+        interval = max(group.interval for group in groups)
+        bound = 2 * interval + grace
+        bounds[RULES] = (
+            f"2 x evaluation interval {format_duration(interval)} + grace {format_duration(grace)}"
+            f" = {format_duration(bound)}"
+        )
+        waited = wait_until(
+            self._prometheus.rule_groups,
+            lambda found: all(_evaluated_after(group, after) for group in found),
+            what=f"an evaluation of each of {len(groups)} rule groups after {after.isoformat()}",
+            timeout=bound,
+            interval=_POLL,
+            check_alive=self._check_alive,
+            describe=lambda found: ", ".join(f"{group.name} {group.last_evaluation}" for group in found),
+        )
+        return max(group.last_evaluation for group in waited.value if group.last_evaluation is not None)
+
+    def _await_line(self, sentinel: Sentinel, grace: timedelta, bounds: dict[str, str]) -> tuple[timedelta, int]:
+        """Return how long after its answer the sentinel's line came back from Loki, and the line's own time."""
+        stopped = self._down() & {"promtail", "loki"}
+        if stopped:
+            raise DeadlineError(f"expected a log line, but {' and '.join(sorted(stopped))} was stopped or paused")
+        ship = timedelta(seconds=self._settings.logs.ship_seconds)
+        bound = ship if grace else timedelta(0)
+        bounds[LOGS] = f"time to ship {format_duration(ship)}"
+        selector = f'{{app="{self._settings.service.name}"}} |= "{sentinel.request_id}"'
+        waited = wait_until(
+            lambda: [
+                entry.time_ns
+                for stream in self._loki.query_range(
+                    selector, Window(sentinel.sent - timedelta(seconds=2), self._now() + timedelta(seconds=2)), limit=10
+                )
+                for entry in stream.entries
+            ],
+            bool,
+            what=f"the log line of request {sentinel.request_id} back from Loki",
+            timeout=bound,
+            interval=_POLL,
+            check_alive=self._check_alive,
+        )
+        return self._now() - sentinel.answered, max(waited.value)
+
+
+def _good_scrapes(found: tuple[Series, ...], after: datetime) -> list[datetime]:
+    """Return, per series, the timestamp of the first sample of value 1 after an instant; none where there is none."""
+    firsts = []
+    for series in found:
+        good = [sample.time for sample in series.samples if sample.time > after and sample.value == 1]
+        if good:
+            firsts.append(min(good))
+    return firsts
+
+
+def _evaluated_after(group: RuleGroup, after: datetime) -> bool:
+    return group.last_evaluation is not None and group.last_evaluation > after
+
+
+def _describe_scrapes(found: tuple[Series, ...], targets: list[Target]) -> str:
+    rows = []
+    for series in found:
+        last = series.samples[-1] if series.samples else None
+        state = "no sample" if last is None else f"up={last.value:g} at {last.time.isoformat(timespec='milliseconds')}"
+        rows.append(f"{series.labels.get('instance', '?')} {state}")
+    errors = [f"{target.instance}: {target.last_error}" for target in targets if target.last_error]
+    return "; ".join(rows + errors) or "no up series"
+
+

@@ -1,0 +1,1 @@
+"""Claims: each brings the evidence of one observation before one check."""

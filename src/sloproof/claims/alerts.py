@@ -1,0 +1,182 @@
+"""Claims about alerts: quiet while all is well, firing, delivered and resolved each within a bound.
+
+A bound is computed from what is running, never typed: the rule's own windows and `for`, the intervals of its group and
+of the scrape, and Alertmanager's waits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import yaml
+
+from sloproof.checks import alert_lifecycle
+from sloproof.checks.alert_lifecycle import AlertEvidence, Bound
+from sloproof.checks.evidence import Basis
+from sloproof.duration import format_duration, parse_duration
+from sloproof.errors import FeatureError, SettingsError
+from sloproof.finding import Finding, Query, Verdict
+from sloproof.harness import Harness
+from sloproof.model import Rule, RuleGroup, Window
+
+_RANGE = re.compile(r"\[([0-9a-z]+)(?::[0-9a-z]*)?\]")
+# What the programs may add on a busy machine to what they are configured for.
+_SLACK = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertBounds:
+    """How long each part of an alert's life may take, counted from the fault's begin or its end."""
+
+    firing: Bound
+    delivered: Bound
+    cleared: Bound
+    resolved: Bound
+
+
+def find_rule(groups: Sequence[RuleGroup], name: str) -> tuple[RuleGroup, Rule]:
+    """Return an alerting rule and its group.
+
+    Raises:
+        FeatureError: Prometheus has loaded no alert of that name.
+    """
+    known = []
+    for group in groups:
+        for rule in group.rules:
+            if rule.kind == "alerting":
+                known.append(rule.name)
+                if rule.name == name:
+                    return group, rule
+    raise FeatureError(f"expected Prometheus to have an alert {name!r}, but it has none of that name",
+                       known=", ".join(sorted(known)) or "none", hint="rules are in platform/rules/")
+
+
+def bounds_of(harness: Harness, name: str) -> AlertBounds:
+    """Return the bounds of an alert, computed from the running configuration."""
+    groups = harness.clients.prometheus.rule_groups()
+    group, rule = find_rule(groups, name)
+    window = _window(rule.query, groups)
+    scrape = harness.scrape_interval
+    evaluation = max(one.interval for one in groups)
+    group_wait, group_interval = _waits(harness)
+    seen = window + scrape + 2 * evaluation
+    parts = (f"window {format_duration(window)} + scrape {format_duration(scrape)}"
+             f" + 2 x evaluation {format_duration(evaluation)}")
+    firing = seen + rule.hold + group.interval + _SLACK
+    firing_text = f"{parts} + for {format_duration(rule.hold)} + evaluation {format_duration(group.interval)}"
+    slack = f" + slack {format_duration(_SLACK)}"
+    cleared = seen + rule.keep_firing + _SLACK
+    return AlertBounds(
+        firing=Bound(firing, f"{firing_text}{slack} = {format_duration(firing)}", rule.hold),
+        delivered=_sum(firing + group_wait, f"{firing_text} + group wait {format_duration(group_wait)}{slack}"),
+        cleared=_sum(cleared, f"{parts}{slack}"),
+        resolved=_sum(cleared + group_interval, f"{parts} + group interval {format_duration(group_interval)}{slack}"),
+    )
+
+
+def _sum(latest: timedelta, text: str) -> Bound:
+    return Bound(latest, f"{text} = {format_duration(latest)}")
+
+
+def _window(expression: str, groups: Sequence[RuleGroup]) -> timedelta:
+    """Return the longest window that an expression looks back over, through the recording rules that it names."""
+    windows = [parse_duration(text) for text in _RANGE.findall(expression)]
+    for group in groups:
+        windows += [
+            _window(rule.query, ())
+            for rule in group.rules
+            if rule.kind == "recording" and re.search(rf"(?<![\w:]){re.escape(rule.name)}(?![\w:])", expression)
+        ]
+    return max(windows, default=timedelta(0))
+
+
+def _waits(harness: Harness) -> tuple[timedelta, timedelta]:
+    """Return Alertmanager's group wait and group interval, from the configuration that it says it runs."""
+    if harness.clients.alertmanager is None:
+        raise SettingsError("expected an Alertmanager, but this environment has none")
+    route = yaml.safe_load(harness.clients.alertmanager.config_yaml())["route"]
+    return parse_duration(route.get("group_wait", "30s")), parse_duration(route.get("group_interval", "5m"))
+
+
+def firing_since(harness: Harness, name: str, since: datetime, until: datetime) -> datetime | None:
+    """Return the first firing sample of an alert in a stretch; None where there is none."""
+    selector = f'ALERTS{{alertname="{name}", alertstate="firing"}}'
+    times = [
+        sample.time
+        for series in harness.clients.prometheus.samples(selector, Window(since, until)).series
+        for sample in series.samples
+    ]
+    return min(times, default=None)
+
+
+def delivered_since(harness: Harness, name: str, status: str, since: datetime) -> datetime | None:
+    """Return when the receiver first got an alert with a status after an instant; None where it has not."""
+    if harness.clients.receiver is None:
+        raise SettingsError("expected a receiver of notifications, but this environment has none")
+    times = [
+        one.received for one in harness.clients.receiver.notifications()
+        if one.name == name and one.status == status and one.received >= since
+    ]
+    return min(times, default=None)
+
+
+def lifecycle(harness: Harness, name: str, quiet: Window, fault: Window, until: datetime) -> tuple[Finding, ...]:
+    """Judge an alert's whole life: quiet before the fault, firing, delivered, resolved."""
+    if harness.clients.receiver is None:
+        raise SettingsError("expected a receiver of notifications, but this environment has none")
+    prometheus = harness.clients.prometheus
+    bounds = bounds_of(harness, name)
+    _, rule = find_rule(prometheus.rule_groups(), name)
+    selector = f'ALERTS{{alertname="{name}"}}'
+    stretch = Window(quiet.start, until)
+    interval = max(group.interval for group in prometheus.rule_groups())
+    evidence = AlertEvidence(
+        name=name,
+        alerts=prometheus.samples(selector, stretch).series,
+        notifications=harness.clients.receiver.notifications(),
+        quiet=quiet,
+        fault=fault,
+        until=until,
+        evaluations=_evaluations(harness, stretch),
+        labels=rule.labels,
+        annotations=tuple(rule.annotations),
+    )
+    basis = Basis(at=until, window=stretch,
+                  queries=(Query("prometheus", selector, prometheus.query_url(selector, until)),))
+    return alert_lifecycle.judge(
+        evidence, basis, firing=bounds.firing, delivered=bounds.delivered, cleared=bounds.cleared,
+        resolved=bounds.resolved, max_gap=4 * interval + _SLACK,
+    )
+
+
+def _evaluations(harness: Harness, stretch: Window) -> list[datetime]:
+    """Return when rules are known to have been evaluated: Prometheus' own count of evaluations rose."""
+    selector = "prometheus_rule_group_last_evaluation_timestamp_seconds"
+    found = harness.clients.prometheus.samples(selector, stretch).series
+    # The slowest group is the one whose silence would be believed wrongly.
+    values = [sorted({sample.value for sample in series.samples}) for series in found]
+    fewest = min(values, key=len, default=[])
+    return [stretch.start.fromtimestamp(value, stretch.start.tzinfo) for value in fewest]
+
+
+def none_active(harness: Harness, window: Window) -> Finding:
+    """Judge whether no alert was pending or firing at any evaluation of a stretch."""
+    prometheus = harness.clients.prometheus
+    selector = "ALERTS"
+    found = prometheus.samples(selector, window).series
+    names = sorted({
+        f"{series.labels.get('alertname')} {series.labels.get('alertstate')}"
+        for series in found
+        if any(sample.time in window for sample in series.samples)
+    })
+    evaluations = [moment for moment in _evaluations(harness, window) if moment in window]
+    verdict = Verdict.FAIL if names else Verdict.PASS if evaluations else Verdict.INCONCLUSIVE
+    return Finding(
+        check=alert_lifecycle.CHECK, verdict=verdict, claim="no alert was pending or firing",
+        expected=f"none, at each of {len(evaluations)} evaluations or more", measured=", ".join(names) or "none",
+        at=window.end, queries=(Query("prometheus", selector, prometheus.query_url(selector, window.end)),),
+        hint="" if evaluations else "no rule was evaluated in the stretch, so silence means nothing",
+    )

@@ -1,0 +1,81 @@
+"""Claims about the observers: that Prometheus, Loki and the shipper lost nothing and tell the same time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sloproof.checks import observers_alive
+from sloproof.checks.evidence import Basis, Bounds, total
+from sloproof.counters import increase_between
+from sloproof.finding import Finding, Query, Verdict
+from sloproof.harness import Harness
+from sloproof.model import Window
+from sloproof.observation import Observation
+
+# Counters by which an observer admits a loss: observer, counter, and what selects its series beyond the observer's own.
+_LOSSES = (
+    ("prometheus", "prometheus_target_scrapes_exceeded_sample_limit_total", ""),
+    ("prometheus", "prometheus_target_scrapes_sample_duplicate_timestamp_total", ""),
+    ("prometheus", "prometheus_target_scrapes_sample_out_of_order_total", ""),
+    ("prometheus", "prometheus_rule_evaluation_failures_total", ""),
+    ("prometheus", "prometheus_rule_group_iterations_missed_total", ""),
+    ("prometheus", "prometheus_notifications_dropped_total", ""),
+    ("promtail", "promtail_dropped_entries_total", ""),
+)
+# Loki has no series for these until the first loss, so that their absence is good news as long as its other
+# counters are there.
+_LATE_LOSSES = (("loki", "loki_discarded_samples_total", "loki_distributor_lines_received_total"),)
+_REACH = timedelta(seconds=30)
+
+
+def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
+    """Judge what the observers say of themselves between the anchors.
+
+    Their own counters are scraped too, so the judgement waits for one more scrape of every observer.
+    """
+    harness.anchor_observers(seen.after)
+    prometheus = harness.clients.prometheus
+    window = seen.window
+    reach = Window(window.start - _REACH, window.end)
+    up = prometheus.samples("up", reach).series
+    meters, queries = [], []
+
+    def risen(selector: str) -> Bounds | None:
+        queries.append(Query("prometheus", selector, prometheus.query_url(selector, seen.at)))
+        deltas = increase_between(prometheus.samples(selector, reach).series, window.start, window.end, targets_up=up)
+        return total(Bounds(delta.low, delta.high) for delta in deltas) if deltas else None
+
+    for observer, name, matchers in _LOSSES:
+        selector = f'{name}{{job="{observer}"{matchers}}}'
+        meters.append(observers_alive.SelfMetric(observer, selector, risen(selector)))
+    for observer, name, witness in _LATE_LOSSES:
+        selector = f'{name}{{job="{observer}"}}'
+        increase = risen(selector)
+        if increase is None and risen(f'{witness}{{job="{observer}"}}') is not None:
+            increase = Bounds(0, 0)
+        meters.append(observers_alive.SelfMetric(observer, selector, increase))
+    evidence = observers_alive.ObserverEvidence(
+        meters=meters, up=[series for series in up if series.samples], interval=harness.scrape_interval, window=window
+    )
+    basis = Basis(at=seen.at, window=window, queries=tuple(queries))
+    # One machine carries everything on the local environment, so a scrape may be late; a missed one leaves a gap of two.
+    return observers_alive.judge(evidence, basis, gap_factor=1.95)
+
+
+def clocks_agree(harness: Harness, bound: timedelta) -> Finding:
+    """Judge how far the clock of Prometheus is from the driver's."""
+    before = datetime.now(UTC)
+    found = harness.clients.prometheus.query("time()", None)
+    after = datetime.now(UTC)
+    middle, spread = before + (after - before) / 2, (after - before) / 2
+    theirs = datetime.fromtimestamp(found.series[0].samples[-1].value, UTC)
+    ahead = theirs - middle
+    holds = abs(ahead) - spread <= bound
+    return Finding(
+        check=observers_alive.CHECK, verdict=Verdict.PASS if holds else Verdict.FAIL,
+        claim=f"the clocks of driver and Prometheus agree within {bound.total_seconds():g} s",
+        expected=f"at most {bound.total_seconds():g} s apart",
+        measured=f"Prometheus is {ahead.total_seconds() * 1000:+.1f} ms ahead, give or take "
+                 f"{spread.total_seconds() * 1000:.1f} ms",
+        at=after, queries=(Query("prometheus", "time()"),),
+    )

@@ -1,0 +1,32 @@
+"""The `sloproof` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from sloproof.cli import down, status, steps, tools, up
+from sloproof.errors import SloproofError
+
+EXIT_ERROR = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit status: 0 well, 1 a claim fails, 2 inconclusive, 3 an error."""
+    parser = argparse.ArgumentParser(
+        prog="sloproof", description="Prove that a service's monitoring tells the truth."
+    )
+    parser.add_argument("--version", action="version", version=f"sloproof {version('sloproof')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (tools, up, status, down, steps):
+        module.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except SloproofError as error:
+        print(f"sloproof: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return 130

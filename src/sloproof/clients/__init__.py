@@ -1,0 +1,1 @@
+"""One HTTP API each: arguments in, `model` values out, typed errors. Nothing is retried in here."""

@@ -1,0 +1,230 @@
+"""The programs of the local environment: how each is started, probed and ended, and its filled-in configuration."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sloproof.environment import receiver
+from sloproof.environment.leftovers import MARK
+from sloproof.environment.templates import fill
+from sloproof.errors import SettingsError
+from sloproof.platform_files import platform_file
+from sloproof.settings import Settings
+
+# In the order in which they are started: the slowest first.
+NAMES = ("loki", "service", "prometheus", "alertmanager", "promtail", "receiver")
+TOOLS = ("prometheus", "alertmanager", "loki", "promtail")
+_PORTS = (*NAMES, "loki_grpc", "promtail_grpc")
+
+
+class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One program as the supervisor starts it; `ready` is the path that answers 200 once it is."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    log: str
+    ready: str
+    stop_signal: int = int(signal.SIGTERM)
+    stop_seconds: float = 0.3
+    feeder: list[str] | None = None
+    pod_log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places and names of one run, and the environment variables that its programs inherit."""
+
+    run_dir: Path
+    root: Path
+    ports: Mapping[str, int]
+    faults_token: str
+    environ: Mapping[str, str]
+
+    def address(self, name: str) -> str:
+        """Return `host:port` of a component."""
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def url(self, name: str) -> str:
+        """Return a component's base URL."""
+        return f"http://{self.address(name)}"
+
+    def log(self, name: str) -> Path:
+        """Return where a component's own output goes."""
+        return self.run_dir / "logs" / f"{name}.log"
+
+
+def free_ports() -> dict[str, int]:
+    """Return a free loopback port for each listener; they are free of each other, and were free a moment ago."""
+    with ExitStack() as held:
+        ports = {}
+        for name in _PORTS:
+            holder = held.enter_context(socket.socket())
+            holder.bind(("127.0.0.1", 0))
+            ports[name] = int(holder.getsockname()[1])
+        return ports
+
+
+def pod_log(settings: Settings, layout: Layout) -> Path:
+    """Return the service's log file, at the place where a node would have it."""
+    service = settings.service
+    pod = f"{service.namespace}_{pod_name(settings)}_{'0' * 8}"
+    return layout.run_dir / "pods" / pod / service.name / "0.log"
+
+
+def pod_name(settings: Settings) -> str:
+    """Return the pod name that the service's signals carry here."""
+    return f"{settings.service.name}-0"
+
+
+def specs(settings: Settings, layout: Layout, tools: Mapping[str, Path]) -> list[ComponentSpec]:
+    """Write every configuration file and return the programs, in the order to start them."""
+    config = _write_configuration(settings, layout)
+    log_file = pod_log(settings, layout)
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    log_file.touch()
+    made = {
+        "service": _service(settings, layout, log_file),
+        "prometheus": ComponentSpec(
+            name="prometheus",
+            argv=[
+                str(tools["prometheus"]),
+                f"--config.file={config / 'prometheus.yml'}",
+                f"--storage.tsdb.path={layout.run_dir / 'prometheus'}",
+                "--storage.tsdb.retention.time=1d",
+                f"--web.listen-address={layout.address('prometheus')}",
+                "--web.enable-lifecycle",
+                "--web.enable-remote-write-receiver",
+                # Targets are handed to the scraper on this interval; by default that costs the first five seconds.
+                "--scrape.discovery-reload-interval=100ms",
+                "--query.lookback-delta=5m",
+                "--log.level=warn",
+            ],
+            ready="/-/ready",
+            **_common(layout, "prometheus"),
+        ),
+        "alertmanager": ComponentSpec(
+            name="alertmanager",
+            argv=[
+                str(tools["alertmanager"]),
+                f"--config.file={config / 'alertmanager.yml'}",
+                f"--storage.path={layout.run_dir / 'alertmanager'}",
+                f"--web.listen-address={layout.address('alertmanager')}",
+                "--cluster.listen-address=",
+                "--log.level=warn",
+            ],
+            ready="/-/ready",
+            **_common(layout, "alertmanager"),
+        ),
+        "loki": ComponentSpec(
+            name="loki",
+            argv=[str(tools["loki"]), f"-config.file={config / 'loki.yml'}"],
+            ready="/ready",
+            **_common(layout, "loki"),
+        ),
+        "promtail": ComponentSpec(
+            name="promtail",
+            argv=[str(tools["promtail"]), "-stdin", f"-config.file={config / 'promtail.yml'}"],
+            feeder=[_program("tail"), "-n", "+1", "-F", str(log_file)],
+            ready="/metrics",
+            **_common(layout, "promtail"),
+        ),
+        "receiver": ComponentSpec(
+            name="receiver",
+            argv=[sys.executable, "-I", str(receiver.__file__), str(layout.ports["receiver"]),
+                  str(layout.run_dir / "notifications.jsonl")],
+            ready="/ready",
+            **_common(layout, "receiver"),
+        ),
+    }
+    return [made[name] for name in NAMES]
+
+
+def _service(settings: Settings, layout: Layout, log_file: Path) -> ComponentSpec:
+    service = settings.service
+    values = {"port": str(layout.ports["service"]), "run_dir": str(layout.run_dir), "python": sys.executable,
+              "faults_token": layout.faults_token}
+    common = _common(layout, "service")
+    common["env"] = {**common["env"], "PYTHONUNBUFFERED": "1",
+                     **{name: _placed(text, values, f"service.env.{name}") for name, text in service.env.items()}}
+    return ComponentSpec(
+        name="service",
+        argv=[_placed(part, values, "service.command") for part in service.command],
+        ready=service.readiness,
+        pod_log=str(log_file),
+        **{**common, "cwd": str(layout.root), "stop_seconds": service.stop_seconds},
+    )
+
+
+def _placed(text: str, values: Mapping[str, str], key: str) -> str:
+    """Return a text of the settings with its `{placeholders}` filled in."""
+    try:
+        return text.format_map(values)
+    except (KeyError, ValueError, IndexError) as error:
+        raise SettingsError(
+            f"tool.sloproof.{key} has a placeholder that is not known: {error}", seen=text,
+            known=", ".join(f"{{{name}}}" for name in values), hint="write a literal brace twice",
+        ) from error
+
+
+def _common(layout: Layout, name: str) -> dict[str, Any]:
+    folder = layout.run_dir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    layout.log(name).parent.mkdir(parents=True, exist_ok=True)
+    # Coverage and the like must not follow into the programs under test; everything else of the user's may matter.
+    env = {key: text for key, text in layout.environ.items() if not key.startswith(("COV_", "PYTEST_"))}
+    return {"env": {**env, MARK: str(layout.run_dir)}, "cwd": str(folder), "log": str(layout.log(name))}
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise SettingsError(f"expected the program {name} on PATH, found none", hint="it is in every coreutils")
+    return found
+
+
+def _write_configuration(settings: Settings, layout: Layout) -> Path:
+    """Fill in every configuration file and return the folder that holds them."""
+    folder = layout.run_dir / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    service = settings.service
+    values = {
+        "SCRAPE_INTERVAL": settings.scrape.interval,
+        "EVALUATION_INTERVAL": settings.scrape.evaluation,
+        "RULES_GLOB": str(folder / "rules" / "*.yml"),
+        "SERVICE_NAME": service.name,
+        "SERVICE_NAMESPACE": service.namespace,
+        "SERVICE_POD": pod_name(settings),
+        "SERVICE_METRICS_PATH": service.metrics,
+        "LOKI_DIR": str(layout.run_dir / "loki"),
+        "PROMTAIL_DIR": str(layout.run_dir / "promtail"),
+        "RECEIVER_URL": layout.url("receiver"),
+        "LOKI_URL": layout.url("loki"),
+        **{f"{name.upper()}_ADDRESS": layout.address(name) for name in NAMES},
+        **{f"{name.upper()}_PORT": str(port) for name, port in layout.ports.items()},
+    }
+    platform_dir = layout.root / settings.platform_dir if settings.platform_dir else None
+    for name in ("prometheus.yml", "alertmanager.yml", "loki.yml", "promtail.yml"):
+        (folder / name).write_text(fill(platform_file(platform_dir, f"local/{name}"), values), encoding="utf-8")
+    rules = folder / "rules"
+    rules.mkdir(exist_ok=True)
+    for path in _rule_files(platform_dir):
+        shutil.copyfile(path, rules / f"{path.stem}.yml")
+    return folder
+
+
+def _rule_files(platform_dir: Path | None) -> Iterator[Path]:
+    if platform_dir is not None:
+        for pattern in ("*.yml", "*.yaml"):
+            yield from sorted((platform_dir / "rules").glob(pattern))

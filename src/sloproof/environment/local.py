@@ -1,0 +1,337 @@
+"""The local environment: real programs as processes on free loopback ports, started at once, ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from sloproof.environment import supervisor
+from sloproof.environment.base import ComponentStatus
+from sloproof.environment.components import NAMES, ComponentSpec, Layout, free_ports, pod_log, specs
+from sloproof.environment.control import Control
+from sloproof.environment.leftovers import OWNER_FILE, PREFIX, marked, sweep
+from sloproof.errors import (
+    ComponentExitedError,
+    EnvironmentStartError,
+    SloproofError,
+    UnavailableError,
+)
+from sloproof.settings import Settings
+
+STATE_FILE = "environment.json"
+_TRIES = 3
+_POLL_SECONDS = 0.01
+_OK = 200
+_IN_USE = "address already in use"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What another process needs to use a running environment."""
+
+    run_id: str
+    run_dir: str
+    root: str
+    addresses: dict[str, str]
+    faults_token: str
+    ready_paths: dict[str, str]
+    timings: dict[str, float]
+    pod_log: str
+
+
+class LocalEnvironment:
+    """The service and its monitoring as processes of this machine; implements `Environment`.
+
+    Args:
+        settings: The project's settings.
+        root: The project's root, in which the service is started.
+        tools: Programs by name.
+        run_id: Names the run.
+        environ: Environment variables that the programs inherit.
+        faults_token: Bearer token of the service's fault switch, for this run only.
+        base_dir: Where the run's temporary folder goes.
+        is_owned: Everything ends when this process does; otherwise it lives until it is told to end.
+    """
+
+    name = "local"
+    capabilities = frozenset({"processes"})
+
+    def __init__(
+        self,
+        settings: Settings,
+        root: Path,
+        tools: Mapping[str, Path],
+        *,
+        run_id: str,
+        environ: Mapping[str, str],
+        faults_token: str = "",
+        base_dir: Path | None = None,
+        is_owned: bool = True,
+    ) -> None:
+        self.run_id = run_id
+        self.faults_token = faults_token
+        self.addresses: Mapping[str, str] = {}
+        self.timings: dict[str, timedelta] = {}
+        self._settings = settings
+        self._root = root.resolve()
+        self._tools = tools
+        self._environ = environ
+        # The socket's path has a hard limit of about a hundred characters, so the folder is made near the root.
+        self._base_dir = base_dir or Path(tempfile.gettempdir())
+        self._is_owned = is_owned
+        self._run_dir: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: Control | None = None
+        self._ready: dict[str, str] = {}
+        self._pod_log: Path | None = None
+
+    @classmethod
+    def attach(cls, state_file: Path, settings: Settings) -> LocalEnvironment:
+        """Return a running environment that another process has started; `stop` then ends it too.
+
+        Raises:
+            EnvironmentStartError: There is none, or it is gone.
+        """
+        try:
+            state = msgspec.json.decode(state_file.read_bytes(), type=State)
+        except (OSError, msgspec.DecodeError) as error:
+            raise EnvironmentStartError(
+                "expected a running environment, found none", looked_at=state_file, hint="start one: sloproof up"
+            ) from error
+        environment = cls(settings, Path(state.root), {}, run_id=state.run_id, environ={}, is_owned=False)
+        environment.faults_token = state.faults_token
+        environment.addresses = state.addresses
+        environment.timings = {name: timedelta(seconds=spent) for name, spent in state.timings.items()}
+        environment._run_dir = Path(state.run_dir)
+        environment._ready = state.ready_paths
+        environment._pod_log = Path(state.pod_log)
+        environment._control = Control(environment._run_dir / "control.sock")
+        try:
+            environment._control.status()
+        except UnavailableError as error:
+            raise EnvironmentStartError(
+                "expected a running environment, but it is gone", looked_at=state_file, hint="start one: sloproof up"
+            ) from error
+        return environment
+
+    def state(self) -> State:
+        """Return what another process needs to attach."""
+        assert self._run_dir is not None  # noqa: S101 - only a started environment has a state
+        assert self._pod_log is not None  # noqa: S101
+        return State(
+            run_id=self.run_id, run_dir=str(self._run_dir), root=str(self._root), addresses=dict(self.addresses),
+            faults_token=self.faults_token, ready_paths=self._ready,
+            timings={name: spent.total_seconds() for name, spent in self.timings.items()}, pod_log=str(self._pod_log),
+        )
+
+    def start(self) -> None:
+        """Bring everything up; see `Environment.start`. One that is attached is up already."""
+        if self._control is not None:
+            return
+        sweep(self._base_dir)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                self._start_once()
+            except ComponentExitedError as error:
+                taken = any(_IN_USE in line.lower() for line in error.last_lines)
+                self.stop()
+                if not taken or attempt == _TRIES:
+                    raise
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return
+
+    def _start_once(self) -> None:
+        begin = time.monotonic()
+        run_dir = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=self._base_dir))
+        self._run_dir = run_dir
+        layout = Layout(run_dir, self._root, free_ports(), self.faults_token, self._environ)
+        components = specs(self._settings, layout, self._tools)
+        self._pod_log = pod_log(self._settings, layout)
+        self._ready = {spec.name: spec.ready for spec in components}
+        self.addresses = {name: layout.url(name) for name in NAMES}
+        self._launch(run_dir, components)
+        self.timings["supervisor"] = timedelta(seconds=time.monotonic() - begin)
+        self._await_ready(list(NAMES), begin)
+
+    def _launch(self, run_dir: Path, components: Sequence[ComponentSpec]) -> None:
+        plan = {
+            "run_dir": str(run_dir), "socket": str(run_dir / "control.sock"), "owned": self._is_owned, "remove": True,
+            "guard": _guard(), "components": [msgspec.to_builtins(spec) for spec in components],
+        }
+        plan_file = run_dir / "plan.json"
+        plan_file.write_text(json.dumps(plan), encoding="utf-8")
+        plan_file.chmod(0o600)
+        with (run_dir / "supervisor.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(supervisor.__file__), str(plan_file)],
+                stdin=subprocess.PIPE if self._is_owned else subprocess.DEVNULL,
+                stdout=log, stderr=log, cwd=run_dir, start_new_session=True,
+            )
+        started = psutil.Process(self._process.pid).create_time()
+        (run_dir / OWNER_FILE).write_text(f"{self._process.pid} {started}", encoding="ascii")
+        self._control = Control(run_dir / "control.sock")
+        self._await_supervisor(run_dir)
+
+    def _await_supervisor(self, run_dir: Path) -> None:
+        end = time.monotonic() + 10
+        while True:
+            try:
+                self._require_control().status()
+            except UnavailableError as error:
+                process = self._process
+                if time.monotonic() > end or (process is not None and process.poll() is not None):
+                    raise EnvironmentStartError(
+                        "expected the environment's supervisor to start, but it did not",
+                        log=(run_dir / "supervisor.log").read_text(errors="replace")[-2000:],
+                    ) from error
+                time.sleep(0.003)
+            else:
+                return
+
+    def _await_ready(self, names: list[str], begin: float) -> None:
+        """Wait until each component answers its readiness path; one that has ended ends the wait."""
+        waiting = dict.fromkeys(names, "not asked yet")
+        limit = self._settings.service.start_seconds
+        while waiting:
+            self.check_alive()
+            for name in list(waiting):
+                answer = _ask(self.addresses[name], self._ready[name])
+                if answer == _OK:
+                    del waiting[name]
+                    self.timings[name] = timedelta(seconds=time.monotonic() - begin)
+                else:
+                    waiting[name] = str(answer)
+            if waiting and time.monotonic() - begin > limit:
+                name, last = next(iter(waiting.items()))
+                raise EnvironmentStartError(
+                    f"expected {', '.join(waiting)} to be ready within {limit:g} s",
+                    last_answer=f"{name}: {last}",
+                    asked=f"{self.addresses[name]}{self._ready[name]}",
+                    last_lines="\n".join(self.last_lines(name)),
+                    hint="tool.sloproof.service.start_seconds is the limit",
+                )
+            if waiting:
+                time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End everything; see `Environment.stop`."""
+        control, process, run_dir = self._control, self._process, self._run_dir
+        self._control = self._process = self._run_dir = None
+        if control is not None:
+            with contextlib.suppress(SloproofError):
+                control.request("shutdown")
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            if control is None:
+                process.terminate()
+            try:
+                process.wait(self._settings.service.stop_seconds + 5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        elif control is not None and run_dir is not None:
+            _await_gone(run_dir, self._settings.service.stop_seconds + 5)
+        if control is not None:
+            control.close()
+        if run_dir is not None and run_dir.exists():
+            for left in marked(run_dir):
+                with contextlib.suppress(psutil.Error):
+                    left.kill()
+            shutil.rmtree(run_dir, ignore_errors=True)
+
+    def check_alive(self) -> None:
+        """Return if every component that should run does; see `Environment.check_alive`."""
+        for status in self.status():
+            if status.state == "exited":
+                raise ComponentExitedError(
+                    status.name, status.exit_status, self.last_lines(status.name), environment=self.name
+                )
+
+    def status(self) -> Sequence[ComponentStatus]:
+        """Return the state of every component."""
+        try:
+            return self._require_control().status()
+        except UnavailableError as error:
+            raise ComponentExitedError("supervisor", None, (), environment=self.name) from error
+
+    def last_lines(self, component: str, count: int = 20) -> tuple[str, ...]:
+        """Return the end of a component's own log."""
+        if self._run_dir is None:
+            return ()
+        try:
+            with (self._run_dir / "logs" / f"{component}.log").open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(file.tell() - 65536, 0))
+                return tuple(file.read().decode(errors="replace").splitlines()[-count:])
+        except OSError:
+            return ()
+
+    def stop_component(self, component: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """End one component on purpose and wait for it."""
+        self._require_control().request("stop", component=component, signal=int(how))
+
+    def start_component(self, component: str) -> None:
+        """Start a component again on its old address and wait until it is ready."""
+        self._require_control().request("start", component=component)
+        self._await_ready([component], time.monotonic())
+
+    def pause_component(self, component: str) -> None:
+        """Freeze one component."""
+        self._require_control().request("pause", component=component)
+
+    def resume_component(self, component: str) -> None:
+        """Let a frozen component go on."""
+        self._require_control().request("resume", component=component)
+
+    def file(self, name: str) -> Path | None:
+        """Return `service.log`, the pod log that is shipped; there is no other file."""
+        return self._pod_log if name == "service.log" else None
+
+    def _require_control(self) -> Control:
+        if self._control is None:
+            raise UnavailableError("expected a running environment, but it was not started or is stopped")
+        return self._control
+
+
+def _guard() -> list[str]:
+    """Return what makes a program die with the supervisor, where the system can: `setpriv` of util-linux."""
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "KILL", "--"] if found and sys.platform == "linux" else []
+
+
+def _ask(address: str, path: str) -> int | str:
+    """Return the status that a readiness path answers with, or why there is no answer."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()
+
+
+def _await_gone(run_dir: Path, seconds: float) -> None:
+    """Wait until a supervisor that is nobody's child here has removed its run folder."""
+    end = time.monotonic() + seconds
+    while run_dir.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+

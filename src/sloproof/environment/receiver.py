@@ -1,0 +1,80 @@
+"""Records what Alertmanager delivers. A program of its own, on the standard library alone: `receiver.py PORT FILE`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+
+class Record:
+    """Every alert that has arrived, in memory and in a file of JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._entries: list[dict[str, Any]] = []
+
+    def add(self, message: dict[str, Any]) -> None:
+        """Note each alert of one webhook message with the time of its arrival."""
+        now = datetime.now(timezone.utc).isoformat()  # noqa: UP017 - as small as can be
+        with self._lock:
+            for alert in message["alerts"]:
+                entry = {"received": now, "receiver": message["receiver"], "status": alert["status"], "alert": alert}
+                self._entries.append(entry)
+                self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+
+    def text(self) -> bytes:
+        """Return everything as a JSON array."""
+        with self._lock:
+            return json.dumps(self._entries).encode()
+
+
+def make_handler(record: Record) -> type[BaseHTTPRequestHandler]:
+    """Return a request handler that keeps its record there."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            """Take a webhook message."""
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            try:
+                record.add(json.loads(body))
+            except (ValueError, KeyError, TypeError) as error:
+                self._answer(400, json.dumps({"error": f"not a webhook message: {error}"}).encode())
+            else:
+                self._answer(200, b"{}")
+
+        def do_GET(self) -> None:
+            """Give the record, or say that all is well."""
+            if self.path == "/notifications":
+                self._answer(200, record.text())
+            else:
+                self._answer(200 if self.path == "/ready" else 404, b"{}")
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing: the record is the log."""
+
+    return Handler
+
+
+def main(port: int, path: Path) -> None:
+    """Serve on loopback until told to end."""
+    ThreadingHTTPServer(("127.0.0.1", port), make_handler(Record(path))).serve_forever()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

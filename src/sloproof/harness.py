@@ -1,0 +1,359 @@
+"""The harness: drives load at a running environment and turns it into observations.
+
+It keeps one account of everything that was ever sent: an observation reaches from the last anchor to the next, so that
+a request that nobody asked for cannot hide between two scenarios.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
+from sloproof.barrier import Anchor, Barrier, Sentinel, sentinel_id
+from sloproof.clients.alertmanager import AlertmanagerClient
+from sloproof.clients.loki import LokiClient
+from sloproof.clients.prometheus import PrometheusClient
+from sloproof.clients.receiver import ReceiverClient
+from sloproof.clients.service import ProbeKind, ProbeSample, Response, ServiceClient
+from sloproof.environment.base import Environment
+from sloproof.errors import ExpectationError, LoadError, SettingsError, UnavailableError
+from sloproof.finding import Finding, Verdict
+from sloproof.load.driver import Driver, LoadResult, RunningLoad
+from sloproof.load.ledger import Entry, Ledger, LedgerWriter
+from sloproof.load.profile import Profile, RequestSpec
+from sloproof.model import ns_from_instant
+from sloproof.observation import Observation
+from sloproof.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """One client a server of the environment; None where there is none."""
+
+    service: ServiceClient
+    prometheus: PrometheusClient
+    loki: LokiClient
+    alertmanager: AlertmanagerClient | None
+    receiver: ReceiverClient | None
+
+
+def connect(environment: Environment, settings: Settings, faults_token: str = "") -> Clients:
+    """Return clients for the servers of an environment that is up."""
+    addresses = environment.addresses
+    alertmanager, receiver = addresses.get("alertmanager"), addresses.get("receiver")
+    return Clients(
+        service=ServiceClient(addresses["service"], settings.service, faults_token=faults_token),
+        prometheus=PrometheusClient(addresses["prometheus"]),
+        loki=LokiClient(addresses["loki"]),
+        alertmanager=AlertmanagerClient(alertmanager) if alertmanager else None,
+        receiver=ReceiverClient(receiver) if receiver else None,
+    )
+
+
+class Harness:
+    """Sends, waits, observes, judges.
+
+    Args:
+        settings: The project's settings.
+        root: The project's root.
+        environment: Up already.
+        clients: Connected to it.
+        driver: The resident load driver, writing into `ledger_dir`.
+        ledger_dir: Where every process that sends keeps its ledger file.
+        run_id: Part of every request id.
+        on_finding: Told of every finding, whatever its verdict.
+        on_load: Told of every load that has ended.
+        on_anchor: Told of every anchor.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        root: Path,
+        environment: Environment,
+        clients: Clients,
+        driver: Driver,
+        ledger_dir: Path,
+        run_id: str,
+        on_finding: Callable[[Finding], None] = lambda _: None,
+        on_load: Callable[[LoadResult], None] = lambda _: None,
+        on_anchor: Callable[[Anchor], None] = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self.root = root
+        self.environment = environment
+        self.clients = clients
+        self.driver = driver
+        self.run_id = run_id
+        self._ledger_dir = ledger_dir
+        self._writer = LedgerWriter(ledger_dir / "harness.jsonl", run_id=run_id)
+        self._numbers = itertools.count(1)
+        self._on_finding = on_finding
+        self._on_load = on_load
+        self._on_anchor = on_anchor
+        self._down: set[str] = set()
+        self._last: Anchor | None = None
+        self._is_accounted = False  # nothing was sent since the last anchor
+        self._background: RunningLoad | None = None
+        self.last_load: LoadResult | None = None
+        self.barrier = Barrier(
+            settings=settings,
+            prometheus=clients.prometheus,
+            loki=clients.loki,
+            service=clients.service,
+            send_sentinel=self._send_sentinel,
+            check_alive=environment.check_alive,
+            down=lambda: frozenset(self._down),
+        )
+
+    # What is sent
+
+    def request(self, path: str, method: str = "GET", *, weight: float = 1.0, body: str | None = None,
+                headers: Mapping[str, str] | None = None) -> RequestSpec:
+        """Return a kind of request to this service, counted under the endpoint that the settings give its path."""
+        return RequestSpec(path=path, endpoint=self.settings.endpoint_of(path), method=method, weight=weight,
+                           body=body, headers=dict(headers or {}))
+
+    @property
+    def usual_mix(self) -> tuple[RequestSpec, ...]:
+        """Return the mix that the settings call usual.
+
+        Raises:
+            SettingsError: They give none.
+        """
+        mix = self.settings.load.mix
+        if not mix:
+            raise SettingsError("expected a usual mix of requests, but tool.sloproof.load.mix is empty")
+        return tuple(
+            self.request(one.path, one.method, weight=one.weight, body=one.body, headers=one.headers) for one in mix
+        )
+
+    def send(self, method: str, path: str, *, headers: Mapping[str, str] | None = None,
+             body: bytes | str | None = None) -> Response:
+        """Send one request, record it in the ledger, and return the answer."""
+        name = self.settings.service.request_id_header
+        given = {key.lower(): value for key, value in (headers or {}).items()}
+        request_id = given.get(name.lower()) or f"{self.run_id}-single-{next(self._numbers)}"
+        sent = datetime.now(UTC)
+        response = self.clients.service.send(
+            method, path, headers={**(headers or {}), name: request_id}, body=body
+        )
+        self._is_accounted = False
+        self._write(method, path, request_id, sent, response)
+        return response
+
+    def _write(self, method: str, path: str, request_id: str, sent: datetime, response: Response) -> None:
+        start_ns = ns_from_instant(sent)
+        self._writer.write(Entry(
+            intended_ns=start_ns,
+            start_ns=start_ns,
+            duration_ns=round(response.duration.total_seconds() * 1e9),
+            method=method,
+            path=path,
+            endpoint=self.settings.endpoint_of(path),
+            status=response.status,
+            failure="",
+            request_id=request_id,
+            bytes=len(response.body),
+        ))
+        self._writer.flush()
+
+    def _send_sentinel(self) -> Sentinel:
+        request_id = sentinel_id(self.run_id, next(self._numbers))
+        sent = datetime.now(UTC)
+        self.send("GET", self.settings.service.index,
+                  headers={self.settings.service.request_id_header: request_id})
+        return Sentinel(request_id, sent, datetime.now(UTC))
+
+    # Load
+
+    def run(self, profile: Profile, name: str) -> Observation:
+        """Drive a load to its end, pass the barrier, and return what happened."""
+        before = self.baseline()
+        self._is_accounted = False
+        self._end(self.driver.begin(profile, name).wait(check_alive=self.environment.check_alive))
+        return self.observe(before)
+
+    def burst(self, count: int, spec: RequestSpec, *, users: int = 8) -> Observation:
+        """Send a number of requests of one kind as fast as a few users can, and return what happened."""
+        profile = Profile(mix=(spec,), users=min(users, count), requests=count, seed=self.settings.load.seed,
+                          timeout_seconds=self.settings.load.timeout_seconds)
+        return self.run(profile, f"{count} x {spec.method} {spec.path}")
+
+    def begin(self, profile: Profile, name: str) -> Anchor:
+        """Start a load that goes on in the background, and return the anchor it began after."""
+        if self._background is not None:
+            raise LoadError("expected one load in the background at most, but one is running already")
+        before = self.baseline()
+        self._is_accounted = False
+        self._background = self.driver.begin(profile, name)
+        return before
+
+    @property
+    def is_loaded(self) -> bool:
+        """Return whether a load is running in the background."""
+        return self._background is not None
+
+    def end_load(self) -> LoadResult | None:
+        """End the load in the background, if there is one, and return what it did."""
+        load, self._background = self._background, None
+        if load is None:
+            return None
+        return self._end(load.stop())
+
+    def _end(self, result: LoadResult) -> LoadResult:
+        self.last_load = result
+        self._on_load(result)
+        return result
+
+    # Observation
+
+    def baseline(self) -> Anchor:
+        """Return an anchor that covers everything sent so far: the last one, if nothing was sent since."""
+        if self._last is not None and self._is_accounted and not self._last.dead:
+            return self._last
+        return self.anchor()
+
+    def anchor(self, *, rules: bool = False) -> Anchor:
+        """Pass the barrier now."""
+        anchor = self.barrier.anchor(rules=rules, at_rest=not self.is_loaded)
+        self._on_anchor(anchor)
+        self._last, self._is_accounted = anchor, not self.is_loaded
+        return anchor
+
+    def observe(self, before: Anchor, *, rules: bool = False) -> Observation:
+        """Pass the barrier now and return what happened since an earlier anchor."""
+        return Observation(
+            settings=self.settings,
+            prometheus=self.clients.prometheus,
+            loki=self.clients.loki,
+            ledger=Ledger.open(self._ledger_dir),
+            before=before,
+            after=self.anchor(rules=rules),
+        )
+
+    @property
+    def scrape_interval(self) -> timedelta:
+        """Return how often the service is scraped, as Prometheus says it does."""
+        own = [target for target in self.clients.prometheus.targets() if target.job == self.settings.service.name]
+        if not own:
+            raise UnavailableError("expected Prometheus to scrape the service, but it has no such target")
+        return max(target.scrape_interval for target in own)
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Return the `instance` label of every instance of the service that the environment runs."""
+        return (self.environment.addresses["service"].removeprefix("http://").rstrip("/"),)
+
+    def anchor_observers(self, after: Anchor) -> None:
+        """Wait until every target, the observers' own included, has a good scrape begun after an anchor's evidence."""
+        self.barrier.await_all_targets(after.at)
+
+    # Judgement
+
+    def judge(self, *findings: Finding) -> None:
+        """Record findings, and end the scenario at the first that is not a pass.
+
+        Raises:
+            ExpectationError: A finding is not a pass; it carries the findings.
+        """
+        for finding in findings:
+            self._on_finding(finding)
+        bad = [finding for finding in findings if finding.verdict is not Verdict.PASS]
+        if bad:
+            raise ExpectationError("\n".join(finding.text() for finding in bad))
+
+    # Probes
+
+    def watch(
+        self,
+        kind: ProbeKind,
+        duration: timedelta,
+        *,
+        until: Callable[[ProbeSample], bool] | None = None,
+        every: timedelta = timedelta(milliseconds=50),
+    ) -> tuple[ProbeSample, ...]:
+        """Ask a probe again and again for a while, or until it gives the answer that is waited for.
+
+        Returns:
+            One sample an ask, oldest first, each with the instant it was asked at.
+
+        Raises:
+            ComponentExitedError: A component ended by itself meanwhile.
+        """
+        samples: list[ProbeSample] = []
+        end = time.monotonic() + duration.total_seconds()
+        while True:
+            self.environment.check_alive()
+            samples.append(self.clients.service.probe(kind))
+            rest = end - time.monotonic()
+            if rest <= 0 or (until is not None and until(samples[-1])):
+                return tuple(samples)
+            time.sleep(min(every.total_seconds(), rest))
+
+    def linger(self, length: timedelta) -> None:
+        """Let time pass while every component lives.
+
+        Raises:
+            ComponentExitedError: One ended by itself meanwhile.
+        """
+        end = time.monotonic() + length.total_seconds()
+        while (rest := end - time.monotonic()) > 0:
+            self.environment.check_alive()
+            time.sleep(min(0.1, rest))
+
+    # Programs
+
+    def stop_component(self, name: str) -> None:
+        """Stop a component on purpose; what depends on it is blocked until it is started again."""
+        self.environment.stop_component(name)
+        self._down.add(name)
+
+    def pause_component(self, name: str) -> None:
+        """Freeze a component on purpose; what depends on it is blocked until it is resumed."""
+        self.environment.pause_component(name)
+        self._down.add(name)
+
+    def drain_service(self) -> tuple[ProbeSample, ...]:
+        """Stop the service as a rollout does, and return what its readiness said from then until it was gone."""
+        stopping = Thread(target=self.stop_component, args=("service",))
+        stopping.start()
+        samples: list[ProbeSample] = []
+        while stopping.is_alive():
+            samples.append(self.clients.service.probe("readiness"))
+            stopping.join(0.02)
+        return tuple(samples)
+
+    def restart_component(self, name: str) -> None:
+        """Stop a component and start it again on its old address."""
+        self.environment.stop_component(name)
+        self.environment.start_component(name)
+
+    def revive_component(self, name: str) -> None:
+        """Start a component that was stopped, or resume one that was paused."""
+        states = {status.name: status.state for status in self.environment.status()}
+        if states.get(name) == "stopped":
+            self.environment.start_component(name)
+        else:
+            self.environment.resume_component(name)
+        self._down.discard(name)
+
+    def restore(self) -> None:
+        """Undo what a scenario did: its load, its faults, what it stopped or paused."""
+        self.end_load()
+        for name in sorted(self._down):
+            self.revive_component(name)
+        if self.settings.service.faults and self.clients.service.faults():
+            self.clients.service.clear_faults()
+
+    def close(self) -> None:
+        """End the driver and close the harness's own ledger."""
+        self.end_load()
+        self.driver.close()
+        self._writer.close()

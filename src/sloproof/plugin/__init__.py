@@ -1,0 +1,65 @@
+"""The pytest plugin. It only delegates; each part has a module of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from sloproof import hooks
+from sloproof.plugin.catalogue import write_catalogue
+from sloproof.plugin.collect import FeatureFile, collect_file
+from sloproof.plugin.failure import github_annotations
+from sloproof.plugin.options import add_options, read_options
+from sloproof.plugin.preflight import check, refuse_instead
+from sloproof.plugin.recorder import Recorder
+from sloproof.plugin.tags import register_tags
+
+RECORDER = pytest.StashKey[Recorder]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the command-line options."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that others may implement."""
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the tags and start keeping records."""
+    register_tags(config)
+    config.stash[RECORDER] = Recorder(config)
+    config.pluginmanager.register(config.stash[RECORDER], "sloproof-recorder")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
+    """Collect feature files."""
+    return collect_file(file_path, parent)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Tell of the problems in a feature file where pytest would only say that a scenario was not found in it."""
+    with refuse_instead(session):
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Write the step catalogue if that is asked for; refuse features that would not do what they say."""
+    catalogue = read_options(session.config).catalogue
+    if catalogue is not None:
+        write_catalogue(session, catalogue)
+    else:
+        check(session, items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Annotate the lines of failed scenarios, on GitHub."""
+    for line in github_annotations(config.stash[RECORDER].records, config.rootpath, os.environ):
+        terminalreporter.write_line(line)

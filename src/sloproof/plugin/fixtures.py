@@ -1,0 +1,34 @@
+"""The fixtures that steps ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sloproof.harness import Harness
+from sloproof.plugin.session import RunSession
+from sloproof.trial import Trial
+
+SESSION = pytest.StashKey[RunSession]()
+
+
+@pytest.fixture(scope="session")
+def harness(request: pytest.FixtureRequest) -> Harness:
+    """The harness on a running environment, brought up once for the whole run."""
+    return request.config.stash[SESSION].up()
+
+
+@pytest.fixture
+def trial(harness: Harness) -> Iterator[Trial]:
+    """What this scenario has done and seen so far; its faults, loads and stops are undone when it ends."""
+    harness.environment.check_alive()
+    yield Trial(harness)
+    harness.restore()
+
+
+@pytest.fixture(scope="module")
+def feature_memory() -> dict[str, Any]:
+    """What one scenario of a feature leaves for the next ones of the same feature."""
+    return {}

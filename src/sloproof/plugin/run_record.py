@@ -1,0 +1,141 @@
+"""Turns what a session holds at its end into the record that the report is made from."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+from sloproof.errors import SloproofError
+from sloproof.finding import Verdict, worst
+from sloproof.load.ledger import Ledger
+from sloproof.model import Window
+from sloproof.plugin.session import RunSession
+from sloproof.report.record import (
+    ComponentRecord,
+    EnvironmentRecord,
+    LoadRecord,
+    LogLagRecord,
+    RunRecord,
+    ScenarioRecord,
+    SecondRecord,
+)
+
+_SKIPPED = "skipped"
+
+
+def run_record(session: RunSession, scenarios: Sequence[ScenarioRecord], problems: Sequence[str]) -> RunRecord:
+    """Return the record of a run. The environment must still be up, so that Prometheus can be asked for the traffic."""
+    now = datetime.now(UTC)
+    verdicts = [Verdict(one.verdict) for one in scenarios if one.verdict != _SKIPPED]
+    if problems:
+        verdicts.append(Verdict.ERROR)
+    return RunRecord(
+        verdict=worst(verdicts).value,
+        run_id=session.run_id,
+        started=session.started.isoformat(),
+        duration_seconds=(now - session.started).total_seconds(),
+        service=session.settings.service.name,
+        scenarios=tuple(scenarios),
+        loads=_loads(session),
+        traffic=_traffic(session, now),
+        log_lags=tuple(
+            LogLagRecord(at=anchor.covers.isoformat(), lag_seconds=anchor.log_lag.total_seconds())
+            for anchor in session.anchors
+            if anchor.log_lag is not None
+        ),
+        environment=_environment(session),
+        timings={name: spent.total_seconds() for name, spent in session.timings.items()},
+        problems=tuple(problems),
+    )
+
+
+def _loads(session: RunSession) -> tuple[LoadRecord, ...]:
+    records = []
+    for scenario, load in session.loads:
+        quantiles = [load.ledger.quantile(q) for q in (0.5, 0.95, 0.99)]
+        p50, p95, p99 = (None if one is None else one.total_seconds() for one in quantiles)
+        records.append(LoadRecord(
+            name=load.name,
+            scenario=scenario,
+            started=load.window.start.isoformat(),
+            duration_seconds=load.window.duration.total_seconds(),
+            requests=load.requests,
+            failures=dict(load.failures),
+            asked_rate=load.asked_rate,
+            achieved_rate=load.achieved_rate,
+            unsent=load.unsent,
+            p50_seconds=p50,
+            p95_seconds=p95,
+            p99_seconds=p99,
+        ))
+    return tuple(records)
+
+
+def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
+    """Return the run second by second: as the ledger has it, and as Prometheus counted it."""
+    if session.harness is None:
+        return ()
+    seconds = Ledger.open(session.evidence / "ledger").per_second(Window(session.started, now))
+    counted, failed = _counted(session, Window(session.started, now))
+    return tuple(
+        SecondRecord(
+            at=one.at.isoformat(),
+            sent=one.sent,
+            failed=one.failed,
+            p50_seconds=None if one.p50 is None else one.p50.total_seconds(),
+            p99_seconds=None if one.p99 is None else one.p99.total_seconds(),
+            counted=counted.get(int(one.at.timestamp())),
+            counted_failed=failed.get(int(one.at.timestamp())),
+        )
+        for one in seconds
+    )
+
+
+def _counted(session: RunSession, window: Window) -> tuple[dict[int, float], dict[int, float]]:
+    """Return by how much the request counter rose in each second, in all and for 5xx, by Unix second."""
+    assert session.harness is not None  # noqa: S101 - the caller has looked
+    names = session.settings.metrics.requests
+    job = f'job="{session.settings.service.name}"'
+    answers: list[dict[int, float]] = []
+    for matchers in (job, f'{job}, {names.status}=~"5.."'):
+        # A difference of two instant values a second apart: `increase` would extrapolate.
+        selector = f"{names.name}{{{matchers}}}"
+        expression = f"sum({selector}) - sum({selector} offset 1s)"
+        try:
+            found = session.harness.clients.prometheus.query_range(expression, window, timedelta(seconds=1)).series
+        except SloproofError:
+            found = ()
+        # The value at the end of a second tells of that second.
+        answers.append({int(sample.time.timestamp()) - 1: max(sample.value, 0.0)
+                        for series in found for sample in series.samples})
+    return answers[0], answers[1]
+
+
+def _environment(session: RunSession) -> EnvironmentRecord | None:
+    environment = session.environment
+    if environment is None:
+        return None
+    tools = session.tools
+    return EnvironmentRecord(
+        backend=environment.name,
+        capabilities=tuple(sorted(environment.capabilities)),
+        components=tuple(
+            ComponentRecord(
+                name=status.name,
+                version=tools[status.name].version if status.name in tools else "",
+                origin=tools[status.name].origin if status.name in tools else "project",
+                ready_seconds=_seconds(environment.timings.get(status.name)),
+                address=environment.addresses.get(status.name, ""),
+            )
+            for status in environment.status()
+        ),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        sloproof=version("sloproof"),
+    )
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()

@@ -1,0 +1,138 @@
+"""One run: the environment is brought up for the first scenario that needs it, and everything ends with the session."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sloproof.barrier import Anchor
+from sloproof.environment.base import Environment
+from sloproof.finding import Finding
+from sloproof.harness import Harness, connect
+from sloproof.load.driver import Driver, LoadResult
+from sloproof.settings import Settings
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id for a run: sortable by time, sane in a request id, unlikely to be met twice."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class RunSession:
+    """What a run owns.
+
+    Args:
+        settings: The project's settings.
+        root: The project's root.
+        run_id: From `new_run_id`.
+        folder: The run's report folder; evidence is kept in it.
+        make_environment: Makes the backend that was asked for; nothing is started by making it.
+        keep: Leave the environment running at the end.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        root: Path,
+        run_id: str,
+        folder: Path,
+        make_environment: Callable[[], Environment],
+        keep: bool,
+    ) -> None:
+        self.settings = settings
+        self.root = root
+        self.run_id = run_id
+        self.folder = folder
+        self.started = datetime.now(UTC)
+        self.environment: Environment | None = None
+        self.harness: Harness | None = None
+        self.loads: list[tuple[str, LoadResult]] = []
+        self.anchors: list[Anchor] = []
+        self.timings: dict[str, timedelta] = {}
+        self.current = ""
+        self.on_finding: Callable[[Finding], None] = lambda _: None
+        self._make_environment = make_environment
+        self._keep = keep
+        self._began = time.monotonic()
+
+    @property
+    def evidence(self) -> Path:
+        """Return the folder of the raw evidence."""
+        return self.folder / "evidence"
+
+    def up(self) -> Harness:
+        """Return the harness, having brought the environment up if this is the first use.
+
+        Raises:
+            EnvironmentStartError: A component did not become ready.
+            ToolError: A program of the environment cannot be had.
+        """
+        if self.harness is not None:
+            return self.harness
+        begin = time.monotonic()
+        environment = self._make_environment()
+        self.environment = environment
+        ledger_dir = self.evidence / "ledger"
+        ledger_dir.mkdir(parents=True, exist_ok=True)
+        environment.start()
+        self._time("environment start", begin)
+        begin = time.monotonic()
+        driver = Driver(
+            base_url=environment.addresses["service"],
+            ledger_dir=ledger_dir,
+            run_id=self.run_id,
+            request_id_header=self.settings.service.request_id_header,
+        )
+        driver.start()
+        token = getattr(environment, "faults_token", "")
+        self.harness = Harness(
+            settings=self.settings,
+            environment=environment,
+            clients=connect(environment, self.settings, token),
+            driver=driver,
+            ledger_dir=ledger_dir,
+            run_id=self.run_id,
+            on_finding=lambda finding: self.on_finding(finding),
+            on_load=lambda load: self.loads.append((self.current, load)),
+            on_anchor=self._note_anchor,
+        )
+        self.harness.anchor()
+        self._time("first verified metric and log line", begin)
+        return self.harness
+
+    def _note_anchor(self, anchor: Anchor) -> None:
+        self.anchors.append(anchor)
+        self.timings["barrier"] = self.timings.get("barrier", timedelta()) + anchor.waited
+
+    def _time(self, part: str, begin: float) -> None:
+        self.timings[part] = self.timings.get(part, timedelta()) + timedelta(seconds=time.monotonic() - begin)
+
+    def diagnose(self) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+        """Return each component's health, and the end of each one's log, as they are now."""
+        if self.environment is None:
+            return (), ()
+        health = []
+        for status in self.environment.status():
+            text = status.state if status.exit_status is None else f"{status.state} with status {status.exit_status}"
+            health.append((status.name, text + (f", restarted {status.restarts} times" if status.restarts else "")))
+        lines = tuple((name, "\n".join(self.environment.last_lines(name, 8))) for name, _ in health)
+        return tuple(health), lines
+
+    def close(self) -> None:
+        """End the driver and the environment; safe after a failure at any point, and twice."""
+        begin = time.monotonic()
+        harness, self.harness = self.harness, None
+        environment, self.environment = self.environment, None
+        try:
+            if harness is not None:
+                harness.close()
+        finally:
+            if environment is not None and not self._keep:
+                environment.stop()
+            self._time("environment stop", begin)

@@ -1,0 +1,132 @@
+"""The charts of a run: what the driver did beside what the monitoring tells, each with the table behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+from sloproof.report.drawing import Line, Mark, draw
+from sloproof.report.record import RunRecord, SecondRecord
+from sloproof.report.series import Bins, Fold, Point, bins_over, thinned
+from sloproof.report.wording import instant, number_text, seconds_text
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart as the page shows it.
+
+    Attributes:
+        slug: Its id on the page.
+        title: What is drawn, with the unit.
+        lines: The legend: name of a line and the class of its stroke.
+        svg: The drawing.
+        note: What a reader must know to trust it: scale, thinning.
+        header: Of the table behind it.
+        rows: Of that table.
+    """
+
+    slug: str
+    title: str
+    lines: tuple[tuple[str, str], ...]
+    svg: Markup
+    note: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a chart of the traffic is made of: a line is its name, its stroke and where its value is found."""
+
+    slug: str
+    title: str
+    fold: Fold
+    lines: tuple[tuple[str, str, Callable[[SecondRecord], float | None]], ...]
+    text: Callable[[float | None], str]
+    is_log: bool = False
+
+
+_PLANS = (
+    _Plan("rate", "Requests per second", "mean", (
+        ("sent (ledger)", "ledger", lambda one: float(one.sent)),
+        ("counted (Prometheus)", "told", lambda one: one.counted),
+    ), number_text),
+    _Plan("errors", "Errors per second", "max", (
+        ("failed (ledger)", "ledger", lambda one: float(one.failed)),
+        ("counted as 5xx (Prometheus)", "told", lambda one: one.counted_failed),
+    ), number_text),
+    _Plan("latency", "Latency", "max", (
+        ("p99 (ledger)", "ledger", lambda one: one.p99_seconds),
+        ("p50 (ledger)", "ledger-low", lambda one: one.p50_seconds),
+        ("p99 (Prometheus)", "told", lambda one: one.told_p99_seconds),
+        ("p50 (Prometheus)", "told-low", lambda one: one.told_p50_seconds),
+    ), seconds_text, is_log=True),
+)  # fmt: skip
+
+
+def charts(record: RunRecord, marks: Sequence[Mark] = ()) -> tuple[Chart, ...]:
+    """Return the charts that a run has data for.
+
+    Args:
+        record: The run.
+        marks: Instants to point out in every chart.
+    """
+    seconds = [(when.timestamp(), one) for one in record.traffic if (when := instant(one.at)) is not None]
+    bins = bins_over([at for at, _ in seconds])
+    drawn = [_traffic_chart(plan, seconds, bins, marks) for plan in _PLANS] if seconds else []
+    lags: list[Point] = [
+        (when.timestamp(), one.lag_seconds) for one in record.log_lags if (when := instant(one.at)) is not None
+    ]
+    if lags:
+        drawn.append(_lag_chart(lags, marks, [at for at, _ in seconds]))
+    return tuple(drawn)
+
+
+def _traffic_chart(plan: _Plan, seconds: Sequence[tuple[float, SecondRecord]], bins: Bins,
+                   marks: Sequence[Mark]) -> Chart:
+    every = [
+        Line(name, stroke, bins.fold(((at, value(one)) for at, one in seconds), plan.fold))
+        for name, stroke, value in plan.lines
+    ]
+    lines = [line for line in every if any(value is not None for _, value in line.points)]
+    absent = [line.name for line in every if line not in lines]
+    drawing = draw(plan.title, lines, marks, is_log=plan.is_log, text=plan.text)
+    notes = ["logarithmic scale"] if drawing.is_log else []
+    if bins.width > 1:
+        notes.append(f"one point is the {plan.fold} of {bins.width:.0f} s")
+    if absent:
+        notes.append(f"no sample of {', '.join(absent)}")
+    rows = [
+        (_clock(at), *(plan.text(line.points[place][1]) for line in lines))
+        for place, (at, _) in enumerate(bins.fold((), "max"))
+    ]
+    return Chart(plan.slug, plan.title, _legend(lines), drawing.svg, _sentence(notes),
+                 ("time (UTC)", *(line.name for line in lines)), tuple(rows))
+
+
+def _lag_chart(lags: Sequence[Point], marks: Sequence[Mark], times: Sequence[float]) -> Chart:
+    points = thinned(lags)
+    lines = [Line("lag of a sentinel line", "lag", points)]
+    title = "Log lag: from written to found in Loki"
+    drawing = draw(title, lines, marks, is_log=True, text=seconds_text, span=times)
+    notes = ["logarithmic scale"] if drawing.is_log else []
+    if len(points) < len(lags):
+        notes.append(f"{len(points)} of {len(lags)} points, the highest of their time")
+    rows = tuple((_clock(at), seconds_text(value)) for at, value in points)
+    return Chart("lag", title, _legend(lines), drawing.svg, _sentence(notes), ("time (UTC)", "lag"), rows)
+
+
+def _legend(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
+    return tuple((line.name, line.stroke) for line in lines)
+
+
+def _sentence(notes: Sequence[str]) -> str:
+    text = "; ".join(notes)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"

@@ -1,0 +1,132 @@
+"""report.md: the run as a comment on a pull request, what lied first, never too long for one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from sloproof.report.record import RunRecord
+from sloproof.report.summary import Failure, FeatureSummary, Summary, summarise
+from sloproof.report.wording import SHAPES, count_text, cut, day_text, instant, one_line, plain, seconds_text
+
+# GitHub refuses a comment above 65,536 characters; the rest is for what a workflow puts around it.
+MAX_BYTES: Final = 60_000
+_FEATURES_BYTES = 15_000
+_OPEN_DETAILS = 5  # failures whose query and evidence are shown
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_NOTIFIES = re.compile(r"([@#])(?=\w)")
+
+
+def comment(record: RunRecord) -> str:
+    """Return the run as GitHub-flavoured Markdown of less than 60,000 bytes."""
+    summary = summarise(record)
+    head = _head(record, summary)
+    features = _features(summary.features)
+    foot = "\nAll claims, charts, queries and logs: `index.html` beside this file; the same for machines: `report.json`.\n"
+    room = MAX_BYTES - sum(map(_size, (head, features, foot))) - 400
+    return head + _failures(record, summary, room) + features + foot
+
+
+def _head(record: RunRecord, summary: Summary) -> str:
+    backend = f" · {_text(record.environment.backend)}" if record.environment else ""
+    counts = " · ".join(f"{SHAPES.get(name, '!')} {amount} {name}" for name, amount in summary.counts)
+    return (
+        f"## {SHAPES.get(record.verdict, '!')} {record.verdict.upper()}: {_text(record.service)}\n\n"
+        f"**{_text(summary.headline)}**\n\n"
+        f"{counts or 'no scenario'}\n\n"
+        f"Run {_code(record.run_id)} · {day_text(instant(record.started))} · "
+        f"{seconds_text(record.duration_seconds)}{backend}\n"
+    )
+
+
+def _failures(record: RunRecord, summary: Summary, room: int) -> str:
+    blocks = [f"\n- **{SHAPES['error']} outside any scenario:** {_text(one_line(problem, 400))}\n"
+              for problem in record.problems[:10]]
+    sections = (("What lied", summary.lies), ("What could not be judged", summary.unproven))
+    text = ""
+    if blocks:
+        text = "\n### What went wrong\n" + "".join(blocks)
+    left_out = 0
+    for title, failures in sections:
+        if not failures:
+            continue
+        text += f"\n### {title}\n"
+        for failure in failures:
+            block = _failure(failure, with_details=failure.number <= _OPEN_DETAILS)
+            if left_out or _size(text) + _size(block) > room:
+                left_out += 1
+            else:
+                text += block
+    if left_out:
+        text += f"\n**{count_text(left_out, 'more claim')} not shown here:** a comment has an end; `index.html` has them all.\n"
+    return text
+
+
+def _failure(failure: Failure, *, with_details: bool) -> str:
+    finding = failure.finding
+    step = f"{failure.step.keyword} {failure.step.text}" if failure.step else failure.scenario.name
+    rows = [
+        f"\n{failure.number}. **{SHAPES.get(finding.verdict, '!')} {finding.verdict}: {_text(one_line(finding.claim, 300))}**",
+        f"   {_code(failure.where)} {_text(one_line(step, 200))}",
+        f"   - expected: {_text(one_line(finding.expected, 400))}",
+        f"   - measured: **{_text(one_line(finding.measured, 400))}**",
+        f"   - since: {_text(failure.since.text())}",
+    ]
+    if finding.hint:
+        rows.append(f"   - hint: {_text(one_line(finding.hint, 300))}")
+    details = _details(failure) if with_details else ""
+    return "\n".join([rows[0], *(f"{row}" for row in rows[1:])]).replace("\n   `", "  \n   `", 1) + "\n" + details
+
+
+def _details(failure: Failure) -> str:
+    """Return the query and the evidence, folded away."""
+    finding = failure.finding
+    parts = [(query.source, query.text) for query in finding.queries[:3]] + list(finding.evidence[:4])
+    if failure.error:
+        parts.append(("error", failure.error))
+    if not parts:
+        return ""
+    blocks = "".join(f"\n{_text(one_line(name, 60))}\n{_fenced(cut(plain(text), 1200))}\n" for name, text in parts)
+    inner = f"<details><summary>query and evidence</summary>\n{blocks}\n</details>\n"
+    return "\n" + "".join(f"   {line}\n" if line else "\n" for line in inner.splitlines())
+
+
+def _features(features: Sequence[FeatureSummary]) -> str:
+    text = "\n### Features\n\n| | feature | scenarios | took |\n|---|---|---|---|\n"
+    for place, feature in enumerate(features):
+        counts = ", ".join(f"{amount} {name}" for name, amount in feature.counts)
+        row = (
+            f"| {SHAPES.get(feature.verdict, '!')} | {_text(one_line(feature.name, 80))} {_code(feature.file, in_table=True)} "
+            f"| {counts} | {seconds_text(feature.duration_seconds)} |\n"
+        )
+        if _size(text) + _size(row) > _FEATURES_BYTES:
+            return text + f"\n{count_text(len(features) - place, 'more feature')} not shown here.\n"
+        text += row
+    return text
+
+
+def _text(text: str) -> str:
+    """Return a text that Markdown and HTML take as it is, and that calls nobody's name."""
+    escaped = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    quiet = _NOTIFIES.sub("\\1\u200b", escaped)
+    return re.sub(r"&(?=[a-z]+;)", "&", _SPECIAL.sub(r"\\\1", quiet))
+
+
+def _code(text: str, *, in_table: bool = False) -> str:
+    """Return a short text as code; with backticks in it, between enough of them."""
+    flat = one_line(text, 200)
+    if in_table:
+        flat = flat.replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    pad = " " if "`" in flat else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max(3, max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

@@ -1,0 +1,63 @@
+"""The last lines in the terminal: the verdict, what lied first, and where the whole report is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sloproof.report.record import RunRecord
+from sloproof.report.summary import Failure, summarise
+from sloproof.report.wording import SHAPES, clock_text, count_text, one_line, seconds_text
+
+_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingLine:
+    """A line, and the verdict that it tells of, for who prints in colour; empty where it tells of none."""
+
+    text: str
+    verdict: str = ""
+
+
+def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 110) -> tuple[ClosingLine, ...]:
+    """Return what a run ends with: at most sixteen lines of at most `width` characters.
+
+    Args:
+        record: The run.
+        folder: Where the report is, as it should be shown; None where none was written. It is never cut.
+        width: Of the terminal.
+    """
+    summary = summarise(record)
+    verdict = f"{SHAPES.get(record.verdict, '!')} {record.verdict.upper()}"
+    lines = [ClosingLine(one_line(f"{verdict}  {summary.headline}", width), record.verdict)]
+    counts = ", ".join(f"{amount} {name}" for name, amount in summary.counts)
+    took = seconds_text(record.duration_seconds)
+    lines.append(ClosingLine(one_line(f"{counts or 'no scenario'} in {took}; run {record.run_id}", width)))
+    for problem in record.problems[:2]:
+        lines.append(ClosingLine(one_line(f"  ! {problem}", width), "error"))
+    for failure in summary.failures[:_MOST]:
+        lines += _failure_lines(failure, width)
+    more = len(summary.failures) - _MOST
+    if more > 0:
+        lines.append(ClosingLine(f"  and {count_text(more, 'more claim')}"))
+    if folder is not None:
+        lines.append(ClosingLine(f"report: {folder / 'index.html'}"))
+    return tuple(lines)
+
+
+def _failure_lines(failure: Failure, width: int) -> list[ClosingLine]:
+    finding = failure.finding
+    verdict = finding.verdict
+    since = "" if failure.since.first is None else f" since {clock_text(failure.since.first)}"
+    head = f"  {SHAPES.get(verdict, '!')} {failure.where}{since}: "
+    told = f"      expected {one_line(finding.expected, width // 2 - 12)}, measured "
+    return [
+        ClosingLine(one_line_after(head, finding.claim, width), verdict),
+        ClosingLine(one_line_after(told, finding.measured, width)),
+    ]
+
+
+def one_line_after(head: str, text: str, width: int) -> str:
+    """Return a text after its head, cut so that both fit; the head is kept whole."""
+    return head + one_line(text, max(width - len(head), 24))

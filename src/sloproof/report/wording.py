@@ -1,0 +1,118 @@
+"""How the documents of a run word things: instants, durations, verdicts, and text that came from outside.
+
+Texts of a record hold log lines and answers of servers, which are hostile input. `plain` makes such a text safe to look
+at; escaping it for HTML or Markdown is the business of the document it goes into.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+# The shape stands beside the word wherever a verdict is shown, so that nothing is told by colour alone.
+SHAPES: Mapping[str, str] = {
+    "pass": "✓",
+    "fail": "✕",
+    "error": "!",
+    "blocked": "⊘",
+    "inconclusive": "?",
+    "skipped": "–",
+}
+# What needs attention first: as `sloproof.finding.worst`, then what needs none.
+ORDER: tuple[str, ...] = ("fail", "error", "blocked", "inconclusive", "pass", "skipped")
+
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movement
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # window titles, hyperlinks
+    r"|\x1b[PX^_][^\x1b]*\x1b\\"  # device control and the like
+    r"|\x1b[ -/]*[0-~]"
+)
+# Controls that a terminal or a browser would obey or swallow, marks that reorder text, and halves of surrogate pairs.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_MINUTE = 60
+_HOUR = 3600
+
+
+def plain(text: str) -> str:
+    """Return a text without terminal codes, each unseen character as its escape, such as `\\x00` or `\\u202e`."""
+    bare = _ANSI.sub("", text.replace("\r\n", "\n"))
+    return _UNSEEN.sub(lambda found: _escape(found.group()), bare)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - what two hex digits hold
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters and a note of how much was left out, if any.
+
+    Beginning and end are kept, because the end of a log or of a traceback is what tells most.
+    """
+    if len(text) <= limit:
+        return text
+    head = max(limit * 2 // 3, 1)
+    tail = max(limit - head, 1)
+    return f"{text[:head]}\n[... {len(text) - head - tail:,} characters left out; report.json has them all ...]\n{text[-tail:]}"
+
+
+def one_line(text: str, limit: int = 160) -> str:
+    """Return a text as one line of at most `limit` characters."""
+    flat = " ".join(plain(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+
+
+def instant(text: str | None) -> datetime | None:
+    """Return the instant of an RFC 3339 text; None where there is none, or none that can be read.
+
+    A record that cannot be read in one place must still become a report.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def day_text(when: datetime | None) -> str:
+    """Return day and time to the second: `2026-03-14 04:02:11 UTC`."""
+    return "unknown" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock_text(when: datetime | None) -> str:
+    """Return the time of day to the millisecond: `04:02:11.250 UTC`."""
+    return "unknown" if when is None else f"{when:%H:%M:%S}.{when.microsecond // 1000:03d} UTC"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Return a duration as people read it, three digits or so: `250 ms`, `3.21 s`, `1 min 12 s`, `2 h 5 min`."""
+    if seconds is None:
+        return "–"
+    if seconds < 0:
+        return f"-{seconds_text(-seconds)}"
+    if seconds >= _HOUR:
+        minutes = round(seconds / _MINUTE)
+        return f"{minutes // 60} h {minutes % 60} min"
+    if seconds >= _MINUTE:
+        whole = round(seconds)
+        return f"{whole // 60} min {whole % 60} s" if whole < _HOUR else "1 h 0 min"
+    if seconds >= 1:
+        return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds:.2f} s"  # noqa: PLR2004 - three digits
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 or not seconds else f"{milliseconds:.2g} ms"  # noqa: PLR2004
+
+
+def number_text(value: float | None) -> str:
+    """Return a number with its thousands apart and at most two decimals; an absent one as a dash."""
+    if value is None:
+        return "–"
+    text = f"{value:,.2f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def count_text(amount: int, singular: str, plural: str = "") -> str:
+    """Return an amount with its noun: `1 claim`, `2 claims`."""
+    return f"{amount:,} {singular if amount == 1 else plural or singular + 's'}"

@@ -1,0 +1,40 @@
+"""Sentences that stop, freeze and restart programs of the environment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pytest_bdd import given, parsers, when
+
+from sloproof.steps.types import TYPES
+from sloproof.trial import Trial
+
+
+@given(parsers.parse('component "{name:text}" is stopped', TYPES))
+@when(parsers.parse('component "{name:text}" is stopped', TYPES))
+def stop(trial: Trial, name: str) -> None:
+    """Stop one program on purpose; it is started again when the scenario ends."""
+    trial.harness.stop_component(name)
+    trial.changed_at = datetime.now(UTC)
+
+
+@given(parsers.parse('component "{name:text}" is frozen', TYPES))
+@when(parsers.parse('component "{name:text}" is frozen', TYPES))
+def freeze(trial: Trial, name: str) -> None:
+    """Freeze one program where it stands: it keeps its connections and answers nothing, until the scenario ends."""
+    trial.harness.pause_component(name)
+    trial.changed_at = datetime.now(UTC)
+
+
+@when(parsers.parse('component "{name:text}" is started again', TYPES))
+def start_again(trial: Trial, name: str) -> None:
+    """Start a program that was stopped, or let a frozen one go on, and wait until it is ready."""
+    trial.harness.revive_component(name)
+    trial.changed_at = datetime.now(UTC)
+
+
+@when(parsers.parse('component "{name:text}" is restarted', TYPES))
+def restart(trial: Trial, name: str) -> None:
+    """Stop one program, start it again on its old address, and wait until it is ready."""
+    trial.harness.restart_component(name)
+    trial.changed_at = datetime.now(UTC)

@@ -1,0 +1,144 @@
+"""Sentences about what is sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pytest_bdd import given, parsers, when
+
+from sloproof.duration import format_duration
+from sloproof.load.hostile import hostile_requests
+from sloproof.load.profile import Profile
+from sloproof.steps.types import TYPES
+from sloproof.trial import Trial
+
+
+@when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}"', TYPES))
+def send_burst(trial: Trial, count: int, method: str, path: str) -> None:
+    """Send that many equal requests as fast as eight users can, wait for the evidence, and observe them."""
+    trial.burst(count, method, path)
+
+
+@when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}" with the JSON body', TYPES))
+def send_burst_with_body(trial: Trial, count: int, method: str, path: str, docstring: str) -> None:
+    """Send that many equal requests with a JSON body, wait for the evidence, and observe them."""
+    trial.burst(count, method, path, headers={"Content-Type": "application/json"}, body=docstring)
+
+
+@when(parsers.parse('a request is sent to {method:method} "{path:text}"', TYPES))
+def send_one(trial: Trial, method: str, path: str) -> None:
+    """Send one request and keep its answer for the steps that follow."""
+    trial.send(method, path)
+
+
+@when(parsers.parse('a request is sent to {method:method} "{path:text}" with header "{name:text}" set to "{value:text}"', TYPES))
+def send_one_with_header(trial: Trial, method: str, path: str, name: str, value: str) -> None:
+    """Send one request with one header of its own, and keep its answer."""
+    trial.send(method, path, headers={name: value})
+
+
+@when(parsers.parse('a request is sent to {method:method} "{path:text}" with content type "{kind:text}" and the body', TYPES))
+def send_one_with_body(trial: Trial, method: str, path: str, kind: str, docstring: str) -> None:
+    """Send one request with exactly the bytes of the text, UTF-8, and keep its answer."""
+    trial.send(method, path, headers={"Content-Type": kind}, body=docstring)
+
+
+@when(parsers.parse('a request with a JSON body of {size:d} bytes is sent to {method:method} "{path:text}"', TYPES))
+def send_one_of_size(trial: Trial, size: int, method: str, path: str) -> None:
+    """Send one JSON text of exactly that many bytes, and keep its answer."""
+    trial.send(method, path, headers={"Content-Type": "application/json"}, body='"' + "a" * (size - 2) + '"')
+
+
+@when(parsers.parse('load of {rate:g} requests a second runs for "{duration:duration}" on the usual mix', TYPES))
+def run_load(trial: Trial, rate: float, duration: timedelta) -> None:
+    """Drive the usual mix in the open model to its end, wait for the evidence, and observe it."""
+    trial.run_usual(rate, duration)
+
+
+@when(parsers.parse('{users:d} users send requests to {method:method} "{path:text}" for "{duration:duration}"', TYPES))
+def run_users(trial: Trial, users: int, method: str, path: str, duration: timedelta) -> None:
+    """Drive one kind of request in the closed model: each user sends again as soon as it is answered."""
+    profile = Profile(
+        mix=(trial.harness.request(path, method),),
+        users=users,
+        duration_seconds=duration.total_seconds(),
+        seed=trial.harness.settings.load.seed,
+        timeout_seconds=trial.harness.settings.load.timeout_seconds,
+    )
+    trial.run(profile, f"{users} users, {method} {path}, {format_duration(duration)}")
+
+
+@given(parsers.parse("load of {rate:g} requests a second on the usual mix", TYPES))
+def begin_load(trial: Trial, rate: float) -> None:
+    """Start the usual mix in the open model; it goes on until the scenario ends it, or ends."""
+    trial.begin(trial.usual(rate, timedelta(minutes=10)), f"{rate:g}/s in the background")
+
+
+@given(parsers.parse('load of {rate:g} requests a second to {method:method} "{path:text}"', TYPES))
+def begin_load_of(trial: Trial, rate: float, method: str, path: str) -> None:
+    """Start one kind of request in the open model; it goes on until the scenario ends it, or ends."""
+    profile = Profile(
+        mix=(trial.harness.request(path, method),), rate=rate, duration_seconds=600, seed=1,
+        timeout_seconds=trial.harness.settings.load.timeout_seconds,
+    )
+    trial.begin(profile, f"{rate:g}/s of {method} {path} in the background")
+
+
+@when("the load ends")
+def end_load(trial: Trial) -> None:
+    """End the load that runs in the background, once what is in flight has been answered."""
+    trial.end_load()
+
+
+@when(parsers.parse('load of {rate:g} requests a second to "{path:text}" runs for "{duration:duration}"', TYPES))
+def run_load_of(trial: Trial, rate: float, path: str, duration: timedelta) -> None:
+    """Drive one kind of GET in the open model to its end, wait for the evidence, and observe it."""
+    load = trial.harness.settings.load
+    profile = Profile(
+        mix=(trial.harness.request(path),), rate=rate, duration_seconds=duration.total_seconds(), seed=load.seed,
+        timeout_seconds=load.timeout_seconds,
+    )
+    trial.run(profile, f"{rate:g}/s of GET {path} for {format_duration(duration)}")
+
+
+@when(
+    parsers.parse('{count:d} bodies of "{body:text}" with content type "{kind:text}" are sent to {method:method} "{path:text}"', TYPES)
+)
+def send_bodies(trial: Trial, count: int, body: str, kind: str, method: str, path: str) -> None:
+    """Send that many equal requests with exactly this body and content type; an empty type is not sent."""
+    trial.burst(count, method, path, headers={"Content-Type": kind} if kind else {}, body=body)
+
+
+@when(parsers.parse('{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES))
+def send_impatient(trial: Trial, count: int, most: timedelta, method: str, path: str) -> None:
+    """Send that many equal requests at once; each gives up when it has waited this long."""
+    profile = Profile(
+        mix=(trial.harness.request(path, method),), users=count, requests=count, seed=1,
+        timeout_seconds=most.total_seconds(),
+    )
+    trial.run(profile, f"{count} x {method} {path}, waiting at most {format_duration(most)}")
+
+
+@when(parsers.parse('one request of each method is sent to "{path:text}"', TYPES))
+def send_each_method(trial: Trial, path: str) -> None:
+    """Send GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, one each."""
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        trial.send(method, path)
+
+
+@when(parsers.parse('{count:d} clients hang up on {method:method} "{path:text}" after "{patience:duration}"', TYPES))
+def hang_up(trial: Trial, count: int, method: str, path: str, patience: timedelta) -> None:
+    """Send that many requests at once, and close each connection before its answer."""
+    profile = Profile(
+        mix=(trial.harness.request(path, method),), users=count, requests=count, seed=1,
+        timeout_seconds=patience.total_seconds(),
+    )
+    trial.run(profile, f"{count} clients hang up on {method} {path}")
+
+
+@when(parsers.parse("{count:d} hostile requests are sent", TYPES))
+def send_hostile(trial: Trial, count: int) -> None:
+    """Send requests with hostile paths, queries, methods, headers and bodies, drawn from the seed."""
+    for request in hostile_requests(count, trial.harness.settings.load.seed):
+        trial.send(request.method, request.path, headers=dict(request.headers), body=request.body)
+
