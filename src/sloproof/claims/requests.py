@@ -28,7 +28,7 @@ def counts_agree(seen: Observation) -> Finding:
     """Judge whether ledger, request counter and logs hold the same numbers."""
     tally = seen.tally
     evidence = three_way_count.CountEvidence(
-        sent=tally.certain,
+        sent=seen.sent_counts,
         unknown=tally.unknown,
         counted=(seen.request_counts or None) if METRICS not in seen.dead else None,
         logged=seen.logged_counts if LOGS not in seen.dead else None,

@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,7 +17,7 @@ from sloproof.environment.lockfile import ToolLock, load_lock, record_sums
 from sloproof.environment.progress_display import showing
 from sloproof.environment.toolcache import ToolCache
 from sloproof.environment.toolchain import Absence, Tool, default_cache_dir, look_up, release_sums, resolve
-from sloproof.errors import ToolError
+from sloproof.errors import SettingsError, ToolError
 from sloproof.platform_files import platform_file
 from sloproof.settings import load_settings
 
@@ -51,13 +52,21 @@ def run(args: argparse.Namespace) -> int:
         SettingsError: The lock or the mirror's URL is not valid.
         ToolError: A program can be had by no way, or is not what its checksum promises.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        return _run(args)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(args: argparse.Namespace) -> int:
     lock = load_lock(args.lock or _lock_path(Path.cwd()))
     cache_dir, path = default_cache_dir(os.environ), os.environ.get("PATH", os.defpath)
     output, messages = Console(soft_wrap=True, highlight=False, markup=False), Console(stderr=True)
     found: Mapping[str, Tool | Absence]
     with showing(messages) as progress:
         if args.record:
+            _require_own(lock)
             sums = release_sums(lock, cache_dir=cache_dir, progress=progress, mirror=args.mirror)
             record_sums(lock, sums)
             lock = load_lock(lock.path)
@@ -86,6 +95,16 @@ def _lock_path(root: Path) -> Path:
         return platform_file(None, "tools.lock")
     folder = load_settings(root).platform_dir
     return platform_file(root / folder if folder else None, "tools.lock")
+
+
+def _require_own(lock: ToolLock) -> None:
+    """Refuse to write into an installed package: the next installation would undo it."""
+    if lock.path.is_relative_to(str(files("sloproof"))):
+        raise SettingsError(
+            "expected a tools.lock of the project to record in, seen the one that comes with sloproof",
+            where=lock.path,
+            next="copy it into the project's platform folder and set platform_dir in [tool.sloproof]",
+        )
 
 
 def _show(console: Console, name: str, each: Tool | Absence, lock: ToolLock) -> None:

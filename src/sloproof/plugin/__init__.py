@@ -9,15 +9,31 @@ from pathlib import Path
 import pytest
 
 from sloproof import hooks
+from sloproof.plugin import running
 from sloproof.plugin.catalogue import write_catalogue
 from sloproof.plugin.collect import FeatureFile, collect_file
 from sloproof.plugin.failure import github_annotations
 from sloproof.plugin.options import add_options, read_options
 from sloproof.plugin.preflight import check, refuse_instead
-from sloproof.plugin.recorder import Recorder
+from sloproof.plugin.recorder import RECORDER, Recorder
 from sloproof.plugin.tags import register_tags
 
-RECORDER = pytest.StashKey[Recorder]()
+
+# The fixtures and the general sentences are modules of their own, registered as plugins so that asserts in them and
+# their step definitions are seen.
+pytest_plugins = (
+    "sloproof.plugin.fixtures",
+    "sloproof.steps.alerts",
+    "sloproof.steps.answers",
+    "sloproof.steps.checks",
+    "sloproof.steps.components",
+    "sloproof.steps.dashboards",
+    "sloproof.steps.logs",
+    "sloproof.steps.metrics",
+    "sloproof.steps.probes",
+    "sloproof.steps.service",
+    "sloproof.steps.traffic",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,7 +75,32 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         check(session, items)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the run, if there are scenarios to run."""
+    running.begin(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what the backend cannot do; let loads be told apart by scenario."""
+    running.note_scenario(item)
+    running.skip_if_incapable(item)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """End the run at once when a component has died."""
+    running.end_if_dead(item, call)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report and end everything, whatever has happened."""
+    running.finish(session)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Annotate the lines of failed scenarios, on GitHub."""
     for line in github_annotations(config.stash[RECORDER].records, config.rootpath, os.environ):
         terminalreporter.write_line(line)
+    running.tell(terminalreporter, config)

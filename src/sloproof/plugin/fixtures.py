@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from sloproof.harness import Harness
-from sloproof.plugin.session import RunSession
+from sloproof.plugin.running import SESSION
 from sloproof.trial import Trial
-
-SESSION = pytest.StashKey[RunSession]()
-
 
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Harness:

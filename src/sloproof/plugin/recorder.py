@@ -255,6 +255,10 @@ class Recorder:
         )
 
 
+# Where the plugin of a run is found: `config.stash[RECORDER]`.
+RECORDER = pytest.StashKey[Recorder]()
+
+
 def finding_record(finding: Finding) -> FindingRecord:
     """Return a finding as the record holds it."""
     return FindingRecord(

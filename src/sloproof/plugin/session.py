@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from sloproof.barrier import Anchor
 from sloproof.environment.base import Environment
+from sloproof.environment.toolchain import Tool
 from sloproof.finding import Finding
 from sloproof.harness import Harness, connect
 from sloproof.load.driver import Driver, LoadResult
@@ -55,6 +54,7 @@ class RunSession:
         self.loads: list[tuple[str, LoadResult]] = []
         self.anchors: list[Anchor] = []
         self.timings: dict[str, timedelta] = {}
+        self.tools: Mapping[str, Tool] = {}
         self.current = ""
         self.on_finding: Callable[[Finding], None] = lambda _: None
         self._make_environment = make_environment
@@ -78,6 +78,8 @@ class RunSession:
         begin = time.monotonic()
         environment = self._make_environment()
         self.environment = environment
+        self._time("programs found", begin)
+        begin = time.monotonic()
         ledger_dir = self.evidence / "ledger"
         ledger_dir.mkdir(parents=True, exist_ok=True)
         environment.start()
@@ -93,6 +95,7 @@ class RunSession:
         token = getattr(environment, "faults_token", "")
         self.harness = Harness(
             settings=self.settings,
+            root=self.root,
             environment=environment,
             clients=connect(environment, self.settings, token),
             driver=driver,
@@ -102,6 +105,8 @@ class RunSession:
             on_load=lambda load: self.loads.append((self.current, load)),
             on_anchor=self._note_anchor,
         )
+        self._time("load driver", begin)
+        begin = time.monotonic()
         self.harness.anchor()
         self._time("first verified metric and log line", begin)
         return self.harness

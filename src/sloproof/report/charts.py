@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sloproof.report.drawing import Line, Mark, draw
 from sloproof.report.record import RunRecord, SecondRecord
 from sloproof.report.series import Bins, Fold, Point, bins_over, thinned
-from sloproof.report.wording import instant, number_text, seconds_text
+from sloproof.report.wording import instant, number_text, seconds_text, tick_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class _Plan:
     fold: Fold
     lines: tuple[tuple[str, str, Callable[[SecondRecord], float | None]], ...]
     text: Callable[[float | None], str]
-    is_log: bool = False
+    tick: Callable[[float], str] = number_text
+    log_allowed: bool = False
 
 
 _PLANS = (
@@ -63,7 +64,7 @@ _PLANS = (
         ("p50 (ledger)", "ledger-low", lambda one: one.p50_seconds),
         ("p99 (Prometheus)", "told", lambda one: one.told_p99_seconds),
         ("p50 (Prometheus)", "told-low", lambda one: one.told_p50_seconds),
-    ), seconds_text, is_log=True),
+    ), seconds_text, tick_text, log_allowed=True),
 )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def _traffic_chart(plan: _Plan, seconds: Sequence[tuple[float, SecondRecord]], b
     ]
     lines = [line for line in every if any(value is not None for _, value in line.points)]
     absent = [line.name for line in every if line not in lines]
-    drawing = draw(plan.title, lines, marks, is_log=plan.is_log, text=plan.text)
+    drawing = draw(plan.title, lines, marks, log_allowed=plan.log_allowed, text=plan.tick)
     notes = ["logarithmic scale"] if drawing.is_log else []
     if bins.width > 1:
         notes.append(f"one point is the {plan.fold} of {bins.width:.0f} s")
@@ -111,7 +112,7 @@ def _lag_chart(lags: Sequence[Point], marks: Sequence[Mark], times: Sequence[flo
     points = thinned(lags)
     lines = [Line("lag of a sentinel line", "lag", points)]
     title = "Log lag: from written to found in Loki"
-    drawing = draw(title, lines, marks, is_log=True, text=seconds_text, span=times)
+    drawing = draw(title, lines, marks, log_allowed=True, text=tick_text, span=times)
     notes = ["logarithmic scale"] if drawing.is_log else []
     if len(points) < len(lags):
         notes.append(f"{len(points)} of {len(lags)} points, the highest of their time")

@@ -14,7 +14,7 @@ from sloproof.report.wording import SHAPES, count_text, cut, day_text, instant, 
 MAX_BYTES: Final = 60_000
 _FEATURES_BYTES = 15_000
 _OPEN_DETAILS = 5  # failures whose query and evidence are shown
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
 _NOTIFIES = re.compile(r"([@#])(?=\w)")
 
 
@@ -66,30 +66,35 @@ def _failures(record: RunRecord, summary: Summary, room: int) -> str:
 def _failure(failure: Failure, *, with_details: bool) -> str:
     finding = failure.finding
     step = f"{failure.step.keyword} {failure.step.text}" if failure.step else failure.scenario.name
+    title = f"{SHAPES.get(finding.verdict, '!')} {finding.verdict}: {_text(one_line(finding.claim, 300))}"
+    bullet = f"{failure.number}. "
     rows = [
-        f"\n{failure.number}. **{SHAPES.get(finding.verdict, '!')} {finding.verdict}: {_text(one_line(finding.claim, 300))}**",
-        f"   {_code(failure.where)} {_text(one_line(step, 200))}",
-        f"   - expected: {_text(one_line(finding.expected, 400))}",
-        f"   - measured: **{_text(one_line(finding.measured, 400))}**",
-        f"   - since: {_text(failure.since.text())}",
+        f"**{title}**\\",
+        f"{_code(failure.where)} {_text(one_line(step, 200))}",
+        f"- expected: {_text(one_line(finding.expected, 400))}",
+        f"- measured: **{_text(one_line(finding.measured, 400))}**",
+        f"- since: {_text(failure.since.text())}",
     ]
     if finding.hint:
-        rows.append(f"   - hint: {_text(one_line(finding.hint, 300))}")
-    details = _details(failure) if with_details else ""
-    return "\n".join([rows[0], *(f"{row}" for row in rows[1:])]).replace("\n   `", "  \n   `", 1) + "\n" + details
+        rows.append(f"- hint: {_text(one_line(finding.hint, 300))}")
+    if with_details:
+        rows += _details(failure)
+    rest = "".join(f"{' ' * len(bullet)}{row}".rstrip() + "\n" for row in rows[1:])
+    return f"\n{bullet}{rows[0]}\n{rest}"
 
 
-def _details(failure: Failure) -> str:
-    """Return the query and the evidence, folded away."""
+def _details(failure: Failure) -> list[str]:
+    """Return lines that hold the query and the evidence, folded away."""
     finding = failure.finding
     parts = [(query.source, query.text) for query in finding.queries[:3]] + list(finding.evidence[:4])
     if failure.error:
         parts.append(("error", failure.error))
     if not parts:
-        return ""
-    blocks = "".join(f"\n{_text(one_line(name, 60))}\n{_fenced(cut(plain(text), 1200))}\n" for name, text in parts)
-    inner = f"<details><summary>query and evidence</summary>\n{blocks}\n</details>\n"
-    return "\n" + "".join(f"   {line}\n" if line else "\n" for line in inner.splitlines())
+        return []
+    lines = ["", "<details><summary>query and evidence</summary>", ""]
+    for name, text in parts:
+        lines += [_text(one_line(name, 60)), *_fenced(cut(plain(text), 1200)), ""]
+    return [*lines, "</details>"]
 
 
 def _features(features: Sequence[FeatureSummary]) -> str:
@@ -109,8 +114,7 @@ def _features(features: Sequence[FeatureSummary]) -> str:
 def _text(text: str) -> str:
     """Return a text that Markdown and HTML take as it is, and that calls nobody's name."""
     escaped = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    quiet = _NOTIFIES.sub("\\1\u200b", escaped)
-    return re.sub(r"&(?=[a-z]+;)", "&", _SPECIAL.sub(r"\\\1", quiet))
+    return _SPECIAL.sub(r"\\\1", _NOTIFIES.sub("\\1\u200b", escaped))
 
 
 def _code(text: str, *, in_table: bool = False) -> str:
@@ -123,9 +127,9 @@ def _code(text: str, *, in_table: bool = False) -> str:
     return f"{fence}{pad}{flat}{pad}{fence}"
 
 
-def _fenced(text: str) -> str:
+def _fenced(text: str) -> list[str]:
     fence = "`" * max(3, max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
-    return f"{fence}text\n{text}\n{fence}"
+    return [f"{fence}text", *text.split("\n"), fence]
 
 
 def _size(text: str) -> int:

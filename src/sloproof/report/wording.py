@@ -105,6 +105,13 @@ def seconds_text(seconds: float | None) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 or not seconds else f"{milliseconds:.2g} ms"  # noqa: PLR2004
 
 
+def tick_text(seconds: float) -> str:
+    """Return a round duration for an axis: `0`, `20 ms`, `1 s`, `0.5 ms`."""
+    if not seconds:
+        return "0"
+    return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+
+
 def number_text(value: float | None) -> str:
     """Return a number with its thousands apart and at most two decimals; an absent one as a dash."""
     if value is None:

@@ -61,9 +61,10 @@ def children_exist(trial: Trial, name: str, datatable: Sequence[Sequence[str]]) 
     head, *rows = datatable
     anchor = trial.harness.baseline()
     missing = []
-    selectors = [
-        f"{name}{{{', '.join(f'{label}="{value}"' for label, value in zip(head, row, strict=True))}}}" for row in rows
-    ]
+    selectors = []
+    for row in rows:
+        matchers = ", ".join(f'{label}="{value}"' for label, value in zip(head, row, strict=True))
+        selectors.append(f"{name}{{{matchers}}}")
     for selector in selectors:
         if not trial.harness.clients.prometheus.query(selector, anchor.at).series:
             missing.append(selector)

@@ -1,0 +1,3 @@
+"""The step modules, and nothing clever."""
+
+pytest_plugins = ["steps.faults"]

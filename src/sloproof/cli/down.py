@@ -1,0 +1,34 @@
+"""`sloproof down`: end the environment that `sloproof up` started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from sloproof.environment.backends import state_file
+from sloproof.environment.local import LocalEnvironment
+from sloproof.errors import EnvironmentStartError
+from sloproof.settings import load_settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("down", help="end the running environment")
+    parser.set_defaults(run=run)
+
+
+def run(_: argparse.Namespace) -> int:
+    """Run the subcommand; ending what does not run is no error."""
+    root = Path.cwd()
+    noted = state_file(root, os.environ)
+    try:
+        environment = LocalEnvironment.attach(noted, load_settings(root))
+    except EnvironmentStartError:
+        print("no environment of this project is running")
+    else:
+        environment.stop()
+        print("ended")
+    noted.unlink(missing_ok=True)
+    return 0

@@ -1,0 +1,73 @@
+"""`sloproof up`: start the environment and leave it running."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from sloproof.environment.backends import Wish, find_tools, make_local, state_file
+from sloproof.environment.local import LocalEnvironment
+from sloproof.errors import EnvironmentStartError, SettingsError
+from sloproof.settings import load_settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "up",
+        help="start the local environment and leave it running",
+        description="Start the service and its monitoring, print their addresses and leave them running. "
+        "`pytest features/ --env-reuse` uses them, `sloproof down` ends them.",
+    )
+    parser.add_argument("--mirror", metavar="URL", help="take releases of missing programs from here")
+    parser.add_argument("--offline", action="store_true", help="fetch no program over the network")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand and return its exit status.
+
+    Raises:
+        SettingsError: One is running already.
+        EnvironmentStartError: A component did not become ready.
+    """
+    root = Path.cwd()
+    settings = load_settings(root)
+    noted = state_file(root, os.environ)
+    if _is_running(noted, root):
+        raise SettingsError("expected no running environment of this project, but there is one",
+                            see="sloproof status", hint="end it: sloproof down")
+    wish = Wish(
+        root=root, settings=settings, run_id=f"up-{datetime.now(UTC):%Y%m%d-%H%M%S}", environ=dict(os.environ),
+        is_owned=False, tools_mirror=args.mirror, tools_offline=args.offline,
+    )
+    environment = make_local(wish, find_tools(wish, Console(stderr=True)))
+    environment.start()
+    noted.parent.mkdir(parents=True, exist_ok=True)
+    fresh = noted.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(environment.state()))
+    fresh.chmod(0o600)
+    fresh.replace(noted)
+    show_addresses(environment)
+    print("\nuse it:  pytest features/ --env-reuse\nend it:  sloproof down")
+    return 0
+
+
+def show_addresses(environment: LocalEnvironment) -> None:
+    """Print each component's address."""
+    for name, address in environment.addresses.items():
+        print(f"{name:<13} {address}")
+
+
+def _is_running(noted: Path, root: Path) -> bool:
+    try:
+        LocalEnvironment.attach(noted, load_settings(root))
+    except EnvironmentStartError:
+        return False
+    return True

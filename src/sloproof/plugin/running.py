@@ -1,0 +1,161 @@
+"""Ties a run to pytest's session: makes it when a scenario is there, ends it and writes its report at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sloproof.environment.backends import Wish, find_tools, make_local, state_file
+from sloproof.environment.base import Environment
+from sloproof.environment.local import LocalEnvironment
+from sloproof.errors import ComponentExitedError, SettingsError
+from sloproof.plugin.collect import collected_features
+from sloproof.plugin.options import Options, read_options
+from sloproof.plugin.recorder import RECORDER
+from sloproof.plugin.run_record import run_record
+from sloproof.plugin.session import RunSession, new_run_id
+from sloproof.plugin.tags import missing_capabilities, tags_of
+from sloproof.report.junit import junit
+from sloproof.report.record import RunRecord
+from sloproof.report.terminal import closing_lines
+from sloproof.report.write import write_report, write_whole
+from sloproof.settings import load_settings
+
+SESSION = pytest.StashKey[RunSession]()
+RECORD = pytest.StashKey[RunRecord]()
+FOLDER = pytest.StashKey[Path]()
+_MARKUP = {"pass": {"green": True}, "fail": {"red": True, "bold": True}, "error": {"red": True},
+           "blocked": {"yellow": True}, "inconclusive": {"yellow": True}}
+# What each backend can do, known before anything is started.
+CAPABILITIES = {"local": LocalEnvironment.capabilities}
+
+
+def begin(session: pytest.Session) -> None:
+    """Make the run if there are scenarios to run; nothing is started yet."""
+    config = session.config
+    if config.option.collectonly or not collected_features(config) or SESSION in config.stash:
+        return
+    options = read_options(config)
+    settings = load_settings(config.rootpath)
+    now = datetime.now(UTC)
+    run_id = new_run_id(now)
+    reports = options.report_dir or config.rootpath / settings.reports_dir
+    run = RunSession(
+        settings=settings, root=config.rootpath, run_id=run_id, folder=reports / run_id,
+        make_environment=lambda: _make_environment(config, run, options), keep=options.keep or options.reuse,
+    )
+    config.stash[SESSION] = run
+    recorder = config.stash[RECORDER]
+    run.on_finding = recorder.add_finding
+    recorder.diagnose = run.diagnose
+
+
+def _make_environment(config: pytest.Config, run: RunSession, options: Options) -> Environment:
+    """Return the backend, not yet started.
+
+    Raises:
+        SettingsError: Nothing makes a backend of that name.
+    """
+    if options.reuse:
+        return LocalEnvironment.attach(state_file(run.root, os.environ), run.settings)
+    made: Environment | None = config.hook.pytest_sloproof_environment(config=config, name=options.environment)
+    if made is not None:
+        return made
+    if options.environment != "local":
+        raise SettingsError(
+            f"expected an environment called local, got --env {options.environment}",
+            hint="backends beyond local come by the hook pytest_sloproof_environment",
+        )
+    wish = Wish(
+        root=run.root, settings=run.settings, run_id=run.run_id, environ=dict(os.environ),
+        is_owned=not options.keep, tools_mirror=options.tools_mirror, tools_offline=options.tools_offline,
+    )
+    run.tools = find_tools(wish, Console(stderr=True))
+    return make_local(wish, run.tools)
+
+
+def skip_if_incapable(item: pytest.Item) -> None:
+    """Skip a scenario that needs what the backend has not, with that reason."""
+    if SESSION not in item.config.stash:
+        return
+    name = read_options(item.config).environment
+    has = CAPABILITIES.get(name)
+    environment = item.config.stash[SESSION].environment
+    if environment is not None:
+        has = environment.capabilities
+    missing = missing_capabilities(tags_of(item), has) if has is not None else ()
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}, which the {name} environment has not")
+
+
+def note_scenario(item: pytest.Item) -> None:
+    """Let loads be told apart by the scenario that drove them."""
+    if SESSION in item.config.stash:
+        item.config.stash[SESSION].current = item.nodeid
+
+
+def end_if_dead(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """End the whole run when a component has ended by itself: nothing that follows could be believed."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, ComponentExitedError):
+        item.session.shouldfail = f"the run ends here: {call.excinfo.value.headline}"
+
+
+def finish(session: pytest.Session) -> None:
+    """Write the report while the environment can still be asked, and end everything."""
+    run = session.config.stash.get(SESSION, None)
+    if run is None:
+        return
+    del session.config.stash[SESSION]
+    try:
+        _write(session, run)
+    finally:
+        run.close()
+
+
+def _write(session: pytest.Session, run: RunSession) -> None:
+    config = session.config
+    options = read_options(config)
+    records = config.stash[RECORDER].records
+    if not records:
+        return
+    problems = list(_problems(session))
+    record = run_record(run, records, problems)
+    config.stash[RECORD] = record
+    # A worker of many hands its records to the one that writes.
+    if options.write_report and not hasattr(config, "workerinput"):
+        write_report(record, run.folder, latest=run.folder.parent / "latest")
+        write_whole(run.folder / "junit.xml", junit(record))
+        config.stash[FOLDER] = _shown(run.folder)
+        config.hook.pytest_sloproof_report(config=config, record=record, folder=run.folder)
+
+
+def _shown(folder: Path) -> Path:
+    """Return a folder as it is shortest to type from here."""
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder
+
+
+def _problems(session: pytest.Session) -> Iterator[str]:
+    if isinstance(session.shouldfail, str):
+        yield session.shouldfail
+    if isinstance(session.shouldstop, str):
+        yield session.shouldstop
+
+
+def tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Close with the verdict, the worst failures and the report's place."""
+    record = config.stash.get(RECORD, None)
+    if record is None:
+        return
+    terminalreporter.section("monitoring")
+    for line in closing_lines(record, config.stash.get(FOLDER, None)):
+        terminalreporter.write_line(line.text, **_MARKUP.get(line.verdict, {}))
+
+

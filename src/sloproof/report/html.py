@@ -1,0 +1,187 @@
+"""index.html: the run as one self-contained page that opens from disk, asks nobody anything and runs no foreign code."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sloproof.report.charts import charts
+from sloproof.report.drawing import Mark
+from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord
+from sloproof.report.summary import Failure, Summary, summarise
+from sloproof.report.wording import (
+    ORDER,
+    SHAPES,
+    clock_text,
+    count_text,
+    cut,
+    day_text,
+    instant,
+    number_text,
+    one_line,
+    plain,
+    seconds_text,
+)
+
+MAX_BYTES: Final = 3_000_000
+_MOST_MARKS = 40
+_SHORT = 110  # characters of evidence that need no box of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much is shown of what can be long. The first that makes the page small enough is taken.
+
+    Attributes:
+        text: Characters of one evidence text, query, error or log.
+        passing: The same, where the claim holds.
+        cards: Failures shown in full; the others are in the list and with their scenarios.
+    """
+
+    text: int
+    passing: int
+    cards: int
+
+
+ROOMS: Final = (Room(12_000, 2_000, 200), Room(3_000, 400, 120), Room(800, 160, 60), Room(200, 80, 30), Room(80, 40, 10))
+
+
+def page(record: RunRecord) -> str:
+    """Return the page of a run, under 3 MB however long the texts of the record are."""
+    summary = summarise(record)
+    template = _environment().get_template("index.html.j2")
+    style, script = _asset("style.css"), _asset("page.js")
+    values: dict[str, Any] = {
+        "record": record,
+        "summary": summary,
+        "charts": charts(record, _marks(summary)),
+        "style": Markup(style),  # noqa: S704 - a file of this package
+        "script": Markup(script),  # noqa: S704 - a file of this package
+        "policy": _policy(style, script),
+        "strip": _strip(record.scenarios),
+        "numbers": {scenario.node_id: number for number, scenario in enumerate(record.scenarios, start=1)},
+        "most_spent": max(record.timings.values(), default=0.0),
+    }
+    text = ""
+    for room in ROOMS:
+        text = template.render(values, room=room)
+        if len(text.encode()) < MAX_BYTES:
+            break
+    return text
+
+
+def _environment() -> Environment:
+    """Return the template environment: everything printed is escaped, and made plain before."""
+    environment = Environment(
+        loader=PackageLoader("sloproof.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
+    environment.filters.update(
+        clock=lambda text: clock_text(instant(text)),
+        count=count_text,
+        clock_of=clock_text,
+        cut=lambda text, limit: cut(plain(text), limit),
+        day=lambda text: day_text(instant(text)),
+        local_url=_local_url,
+        number=number_text,
+        one_line=one_line,
+        seconds=lambda value: seconds_text(value.total_seconds() if isinstance(value, timedelta) else value),
+        shape=lambda verdict: SHAPES.get(verdict, "!"),
+        verdict_class=lambda verdict: verdict if verdict in ORDER else "error",
+        web_url=_web_url,
+        window=_window,
+        evidence=_evidence,
+        logs=_logs,
+        unwell=_unwell,
+    )
+    environment.tests["short"] = _is_short
+    return environment
+
+
+def _asset(name: str) -> str:
+    return files("sloproof.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Return a content security policy that lets in this style and this script, and nothing else from anywhere."""
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _marks(summary: Summary) -> tuple[Mark, ...]:
+    """Return where in time each failure was first judged."""
+    marks = []
+    for failure in summary.failures[:_MOST_MARKS]:
+        when = instant(failure.finding.at)
+        if when is not None:
+            marks.append(Mark(when.timestamp(), str(failure.number)))
+    return tuple(marks)
+
+
+def _strip(scenarios: Sequence[ScenarioRecord]) -> tuple[tuple[int, ScenarioRecord], ...]:
+    """Return the scenarios in the order they started, each with its number on the page."""
+    numbered = enumerate(scenarios, start=1)
+    return tuple(sorted(numbered, key=lambda item: item[1].started))
+
+
+def _web_url(url: str) -> str:
+    """Return an address that a link may lead to; nothing for any other (`javascript:` is an address too)."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in {"http", "https"} and parts.netloc else ""
+
+
+def _local_url(path: str) -> str:
+    """Return a relative link to a file of the report's folder; nothing for a path that leaves it."""
+    pure = PurePosixPath(path)
+    return "" if pure.is_absolute() or ".." in pure.parts else quote(str(pure))
+
+
+def _window(finding: FindingRecord) -> str:
+    """Return the window that a finding was judged over, from its evidence; empty where it states none."""
+    return next((text for name, text in finding.evidence if name == "window"), "")
+
+
+def _evidence(failure: Failure | FindingRecord) -> tuple[tuple[str, str], ...]:
+    """Return the evidence without the window, which is shown with the other instants."""
+    finding = failure.finding if isinstance(failure, Failure) else failure
+    return tuple((name, text) for name, text in finding.evidence if name != "window")
+
+
+def _is_short(text: str) -> bool:
+    """Return whether a text of evidence reads as one line."""
+    return len(text) <= _SHORT and "\n" not in text
+
+
+def _unwell(scenario: ScenarioRecord) -> tuple[str, ...]:
+    """Return the components that did not run."""
+    return tuple(name for name, health in scenario.components if not health.startswith("running"))
+
+
+def _logs(scenario: ScenarioRecord) -> tuple[tuple[str, str], ...]:
+    """Return the ends of the logs that are not empty, those of components that did not run first."""
+    unwell = _unwell(scenario)
+    told = (row for row in scenario.last_lines if row[1].strip())
+    return tuple(sorted(told, key=lambda row: row[0] not in unwell))

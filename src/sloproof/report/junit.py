@@ -1,0 +1,61 @@
+"""The run as JUnit XML, for the systems that read nothing else."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord
+from sloproof.report.wording import plain
+
+_SUITE = "sloproof"
+
+
+def junit(record: RunRecord) -> bytes:
+    """Return one test case a scenario. A verdict other than pass is a failure, save `error`, which is an error."""
+    verdicts = [scenario.verdict for scenario in record.scenarios]
+    suite = ET.Element("testsuite", {
+        "name": _SUITE,
+        "tests": str(len(verdicts)),
+        "failures": str(sum(verdict in {"fail", "inconclusive", "blocked"} for verdict in verdicts)),
+        "errors": str(verdicts.count("error") + len(record.problems)),
+        "skipped": str(verdicts.count("skipped")),
+        "time": f"{record.duration_seconds:.3f}",
+        "timestamp": record.started,
+    })
+    for scenario in record.scenarios:
+        suite.append(_case(scenario))
+    for problem in record.problems:
+        case = ET.SubElement(suite, "testcase", {"classname": _SUITE, "name": "run", "time": "0"})
+        ET.SubElement(case, "error", {"message": plain(problem)})
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _case(scenario: ScenarioRecord) -> ET.Element:
+    case = ET.Element("testcase", {
+        "classname": scenario.feature_file.removesuffix(".feature").replace("/", "."),
+        "name": plain(scenario.name),
+        "file": scenario.feature_file,
+        "line": str(scenario.line),
+        "time": f"{scenario.duration_seconds:.3f}",
+    })
+    if scenario.verdict == "skipped":
+        ET.SubElement(case, "skipped", {"message": plain(scenario.reason)})
+    elif scenario.verdict != "pass":
+        bad = [found for step in scenario.steps for found in step.findings if found.verdict != "pass"]
+        errors = [step.error for step in scenario.steps if step.error]
+        kind = "error" if scenario.verdict == "error" else "failure"
+        message = bad[0].claim if bad else scenario.reason or (errors[0].splitlines()[0] if errors else "")
+        element = ET.SubElement(case, kind, {"message": plain(message), "type": scenario.verdict})
+        element.text = plain("\n\n".join([*map(_text, bad), *([] if bad else errors)]))
+    return case
+
+
+def _text(finding: FindingRecord) -> str:
+    rows = [f"{finding.verdict.upper()} [{finding.check}] {finding.claim}", f"  expected: {finding.expected}",
+            f"  measured: {finding.measured}"]
+    rows += [f"  {query.source}: {query.text}" for query in finding.queries]
+    rows += [f"  hint: {finding.hint}"] if finding.hint else []
+    return "\n".join(rows)

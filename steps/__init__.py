@@ -1,0 +1,1 @@
+"""Sentences of this service alone; the general ones come with sloproof."""
