@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from sloproof.model import Labels
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from sloproof.model import Labels
 
 _NAME = re.compile(r"\s*([a-zA-Z_:][\w:]*)")
 _TEXT = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`'
@@ -64,7 +66,7 @@ def parse_selector(selector: str) -> tuple[str, tuple[Matcher, ...]]:
         elif label == "__name__" and operator == "=":
             name = name or _unquoted(value)
         else:
-            matchers.append(Matcher(_unquoted(label), operator, _unquoted(value)))
+            matchers.append(Matcher(_unquoted(label), cast("Operator", operator), _unquoted(value)))
     return name, tuple(matchers)
 
 
@@ -104,7 +106,8 @@ def _unfulfilled(name: str, matcher: Matcher, known: Sequence[Labels]) -> str:
         others = _close(matcher.label, labels, 0.4) or sorted(labels)
         return f"{name} has no label {matcher.label}; it has: {', '.join(others) or 'none'}"
     values = {series.get(matcher.label, "") for series in known}
-    near = _close(matcher.value, values, 0.3) or sorted(values)[:_SHOWN]
+    near = _close(matcher.value, values, 0.3) if matcher.operator == "=" else []
+    near = near or sorted(values)[:_SHOWN]
     more = f" and {len(values) - len(near)} more" if len(values) > len(near) else ""
     return f"no series of {name} has {matcher}; there is: {', '.join(_shown(value) for value in near)}{more}"
 

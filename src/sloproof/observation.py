@@ -91,6 +91,11 @@ class Observation:
         return self.ledger.tally(self.happened)
 
     @cached_property
+    def sent_counts(self) -> Mapping[RequestKey, int]:
+        """Return how many requests were answered, per endpoint, method and status."""
+        return {RequestKey(*key): count for key, count in self.tally.certain.items()}
+
+    @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """Return the ledger's entries of the stretch, by start."""
         return tuple(self.ledger.entries(self.happened))

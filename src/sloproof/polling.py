@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
 from sloproof.errors import DeadlineError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 
@@ -104,9 +106,7 @@ def _error_text(error: UnavailableError) -> str:
     return f"{error.headline} ({error.url})" if error.url else error.headline
 
 
-def _deadline_error(
-    what: str, timeout: timedelta, waited: timedelta, history: Sequence[Observation]
-) -> DeadlineError:
+def _deadline_error(what: str, timeout: timedelta, waited: timedelta, history: Sequence[Observation]) -> DeadlineError:
     good = [one for one in history if not one.is_error]
     errors = [one for one in history if one.is_error]
     last_error = ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from sloproof.barrier import LOGS, METRICS
 from sloproof.checks import error_visibility, id_join, log_delivery, quantile_bracket, three_way_count
-from sloproof.checks.evidence import NOTHING, Basis, Bounds, total
+from sloproof.checks.evidence import NOTHING, Basis, Bounds, RequestKey, total
 from sloproof.checks.pipeline_alive import blocked_by
 from sloproof.errors import SettingsError
 from sloproof.finding import Finding, Query
@@ -24,18 +25,49 @@ def basis(seen: Observation, *, metrics: bool = False, logs: bool = False) -> Ba
     return Basis(at=seen.at, window=seen.window, queries=queries)
 
 
-def counts_agree(seen: Observation) -> Finding:
-    """Judge whether ledger, request counter and logs hold the same numbers."""
+def counts_agree(seen: Observation, *, by_status_only: bool = False) -> Finding:
+    """Judge whether ledger, request counter and logs hold the same numbers.
+
+    Args:
+        seen: The observation.
+        by_status_only: Compare per status, over all endpoints and methods: for traffic of which the driver cannot know
+            how the service routes it.
+    """
     tally = seen.tally
+    counted = (seen.request_counts or None) if METRICS not in seen.dead else None
+    logged = seen.logged_counts if LOGS not in seen.dead else None
+    sent, unknown = seen.sent_counts, tally.unknown
+    if by_status_only:
+        sent, unknown = _by_status(sent), {_ANY: sum(unknown.values())}
+        logged = None if logged is None else _by_status(logged)
+        if counted is not None:
+            merged: dict[RequestKey, Bounds] = {}
+            for key, bounds in counted.items():
+                merged[_status_key(key)] = merged.get(_status_key(key), NOTHING).plus(bounds)
+            counted = merged
     evidence = three_way_count.CountEvidence(
-        sent=seen.sent_counts,
-        unknown=tally.unknown,
-        counted=(seen.request_counts or None) if METRICS not in seen.dead else None,
-        logged=seen.logged_counts if LOGS not in seen.dead else None,
+        sent=sent,
+        unknown=unknown,
+        counted=counted,
+        logged=logged,
         never_arrived=tally.refused + tally.unsent,
     )
     found = three_way_count.judge(evidence, basis(seen, metrics=True, logs=True))
     return blocked_by(found, (METRICS, LOGS), seen.dead)
+
+
+_ANY = ("any", "any")
+
+
+def _status_key(key: RequestKey) -> RequestKey:
+    return RequestKey(*_ANY, key.status)
+
+
+def _by_status(counts: Mapping[RequestKey, int]) -> Mapping[RequestKey, int]:
+    merged: Counter[RequestKey] = Counter()
+    for key, count in counts.items():
+        merged[_status_key(key)] += count
+    return merged
 
 
 def lines_delivered(seen: Observation, max_lag: timedelta) -> tuple[Finding, ...]:

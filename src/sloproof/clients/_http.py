@@ -99,6 +99,14 @@ class Http:
                     f"expected header {name} to be one line of plain characters, but it is not", server=self.base_url
                 )
 
+    def with_bearer_token(self, token: str) -> Http:
+        """Return the same server, over the same connections, asked with a token instead of what credentials it had."""
+        other = Http(self.base_url, timeout=timedelta(seconds=self._timeout), bearer_token=token, session=self._session)
+        own = {name: value for name, value in self._headers.items() if name.lower() != "authorization"}
+        other._headers = {**own, **other._headers}
+        other._secrets = sorted({*self._secrets, *other._secrets}, key=len, reverse=True)
+        return other
+
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """Return the whole address of a path, as one can copy it; credentials are never in it."""
         query = f"?{urlencode(parameters, doseq=True)}" if parameters else ""
@@ -136,18 +144,23 @@ class Http:
             headline = f"no answer within {seconds:g} s" if kind == "timeout" else f"cannot be reached: {reason}"
             # The original is not chained: it may show a header.
             raise UnavailableError(self.redact(headline), kind=kind, url=self.base_url + path) from None
-        return Reply(
-            response.status_code, response.headers, response.content, self.redact(self.url(path, parameters))
-        )
+        return Reply(response.status_code, response.headers, response.content, self.redact(self.url(path, parameters)))
 
-    def get(self, path: str, kind: type[T], parameters: Parameters | None = None) -> T:
+    def get(
+        self,
+        path: str,
+        kind: type[T],
+        parameters: Parameters | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
         """Return a JSON answer as a typed value.
 
         Raises:
             UnavailableError: No answer, a server error, or an answer that is not what this API gives.
             QueryError: The server refused the question, with its reason.
         """
-        return self._decode(self.request("GET", path, parameters=parameters), kind)
+        return self._decode(self.request("GET", path, parameters=parameters, headers=headers), kind)
 
     def post(self, path: str, kind: type[T], form: Parameters) -> T:
         """Return a JSON answer to a form as a typed value; for questions too long for a URL. Raises as `get`."""

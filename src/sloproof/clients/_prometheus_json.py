@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import msgspec
 
 from sloproof.duration import parse_duration
 from sloproof.model import Alert, MetricMetadata, Rule, RuleGroup, Sample, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -213,9 +215,7 @@ class BuildJson(msgspec.Struct):
 
 def metadata_values(found: Mapping[str, Iterable[MetadataJson]]) -> tuple[MetricMetadata, ...]:
     """Return one value a differing answer, by metric name."""
-    return tuple(
-        MetricMetadata(name, one.type, one.help, one.unit) for name in sorted(found) for one in found[name]
-    )
+    return tuple(MetricMetadata(name, one.type, one.help, one.unit) for name in sorted(found) for one in found[name])
 
 
 def moment(instant: datetime | None) -> datetime | None:

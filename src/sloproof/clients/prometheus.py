@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sloproof.clients import _prometheus_json as wire
 from sloproof.clients._http import Http, Parameters
 from sloproof.errors import QueryError, UnavailableError
 from sloproof.model import Alert, Labels, MetricMetadata, RuleGroup, Series, Target, Window
 from sloproof.nearest import metric_name, nearest_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -86,7 +88,8 @@ class PrometheusClient:
     def series(self, matchers: Sequence[str], window: Window) -> tuple[Labels, ...]:
         """Return the label sets, `__name__` included, that match any of the selectors in a window."""
         form: Parameters = {"match[]": list(matchers), **_ends(window)}
-        return tuple(self._whole(self._http.post("/api/v1/series", wire.Answer[list[dict[str, str]]], form)))
+        found = self._whole(self._http.post("/api/v1/series", wire.Answer[list[dict[str, str]]], form))
+        return tuple(found)
 
     def label_values(self, label: str, window: Window | None, matchers: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the values of a label in a window (in all that is stored for None), sorted.
@@ -94,7 +97,8 @@ class PrometheusClient:
         Prometheus answers by blocks of storage, so a value that is only a little outside may be among them.
         """
         parameters: Parameters = {"match[]": list(matchers), **(_ends(window) if window else {})}
-        return tuple(self._get(f"/api/v1/label/{label}/values", wire.Answer[list[str]], parameters))
+        found = self._get(f"/api/v1/label/{label}/values", wire.Answer[list[str]], parameters)
+        return tuple(found)
 
     def metric_names(self, window: Window | None) -> tuple[str, ...]:
         """Return the names of all metrics with a sample in a window (ever for None), sorted."""
@@ -129,8 +133,8 @@ class PrometheusClient:
     def metadata(self, metric: str | None = None) -> tuple[MetricMetadata, ...]:
         """Return what targets say of one metric, or of all: type, help and unit; one entry a different answer."""
         parameters = {"metric": metric} if metric else None
-        kind = wire.Answer[dict[str, list[wire.MetadataJson]]]
-        return wire.metadata_values(self._get("/api/v1/metadata", kind, parameters))
+        found = self._get("/api/v1/metadata", wire.Answer[dict[str, list[wire.MetadataJson]]], parameters)
+        return wire.metadata_values(found)
 
     def config_yaml(self) -> str:
         """Return the configuration that the server runs, as YAML."""
@@ -166,8 +170,9 @@ class PrometheusClient:
         if answer.status != "success":
             raise QueryError("the server refused the question", url=self._http.base_url, answer=answer.error)
         if answer.data is None:
-            raise UnavailableError("expected data in the answer, but it has none", kind="protocol",
-                                   url=self._http.base_url)
+            raise UnavailableError(
+                "expected data in the answer, but it has none", kind="protocol", url=self._http.base_url
+            )
         return answer.data
 
     def _ask(self, path: str, form: dict[str, str]) -> QueryAnswer:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from sloproof.clients._http import Http
+from sloproof.clients._http import Http, Reply
 from sloproof.errors import QueryError, UnavailableError
-from sloproof.model import Labels
-from sloproof.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sloproof.model import Labels
+    from sloproof.settings import ServiceSettings
 
 ProbeKind = Literal["liveness", "readiness"]
 
@@ -53,14 +56,26 @@ class ExposedSample:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class ExposedFamily:
+    """A metric of the exposition with all its samples; a counter's name is without `_total`, its samples' with it."""
+
+    name: str
+    kind: str
+    help: str
+    samples: tuple[ExposedSample, ...]
+
+
 class ServiceClient:
-    """Talks to one instance of the service.
+    """Talks to one instance of the service, each request on a connection of its own.
 
     Args:
         base_url: Where it listens.
         settings: Its paths and headers.
         faults_token: Bearer token of its fault switch.
         timeout: How long to wait for an answer.
+        http: How to speak to it instead of plainly; tests put an adapter in it. The fault switch's token is sent to
+            the fault switch alone.
     """
 
     def __init__(
@@ -70,63 +85,81 @@ class ServiceClient:
         *,
         faults_token: str = "",
         timeout: timedelta = timedelta(seconds=10),
+        http: Http | None = None,
     ) -> None:
         self._settings = settings
-        self._http = Http(base_url, timeout=timeout)
-        self._faults = Http(base_url, timeout=timeout, bearer_token=faults_token or None)
-        self.base_url = base_url.rstrip("/")
+        self._http = http or Http(base_url, timeout=timeout)
+        self._switch = self._http.with_bearer_token(faults_token) if faults_token else self._http
+        self.base_url = self._http.base_url
 
     def send(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        timeout: timedelta | None = None,
     ) -> Response:
-        """Return the answer to one request, sent on its own connection, whatever its status.
+        """Return the answer to one request, whatever its status; redirects are answers.
+
+        Args:
+            method: HTTP method.
+            path: Path and query.
+            headers: Sent besides the request id; a request id among them is kept.
+            body: Sent as it is, text as UTF-8.
+            timeout: For connecting, and again for each wait for bytes; the client's own for None.
 
         Raises:
-            UnavailableError: No answer: refused, reset, timed out.
+            UnavailableError: No answer; `kind` says how: refused, timeout, reset.
         """
         name = self._settings.request_id_header
         given = {key.lower(): value for key, value in (headers or {}).items()}
         request_id = given.get(name.lower()) or uuid.uuid4().hex
         content = body.encode() if isinstance(body, str) else body
         started, begin = datetime.now(UTC), perf_counter()
-        # A kept connection may have been closed by the other side meanwhile, which would look like a failure of it.
-        response = self._http.request(
-            method,
-            path,
-            body=content,
-            headers={**(headers or {}), name: request_id, "Connection": "close"},
-        )
+        reply = self._ask(method, path, {**(headers or {}), name: request_id}, content, timeout)
         return Response(
-            status=response.status_code,
-            headers=response.headers,
-            body=response.content,
+            status=reply.status,
+            headers=reply.headers,
+            body=reply.body,
             started=started,
             duration=timedelta(seconds=perf_counter() - begin),
             request_id=request_id,
         )
 
     def probe(self, kind: ProbeKind) -> ProbeSample:
-        """Ask a probe once; never raises, because no answer is an answer too."""
+        """Ask a probe once; never raises for want of an answer, because none is an answer too."""
         path = self._settings.liveness if kind == "liveness" else self._settings.readiness
         started, begin = datetime.now(UTC), perf_counter()
         try:
-            response = self._http.request("GET", path, headers={"Connection": "close"})
+            reply = self._ask("GET", path)
         except UnavailableError as error:
             return ProbeSample(started, None, error.headline, timedelta(seconds=perf_counter() - begin))
-        return ProbeSample(
-            started, response.status_code, "", timedelta(seconds=perf_counter() - begin), response.content
-        )
+        return ProbeSample(started, reply.status, "", timedelta(seconds=perf_counter() - begin), reply.body)
 
-    def exposition(self) -> tuple[ExposedSample, ...]:
-        """Return every sample that the service exposes now, read directly and not through Prometheus."""
-        response = self._http.request("GET", self._settings.metrics, headers={"Connection": "close"})
-        if response.status_code != requests.codes.ok:
-            raise UnavailableError(f"the exposition answered {response.status_code}", url=response.url)
-        return tuple(
-            ExposedSample(sample.name, sample.labels, sample.value)
-            for family in text_string_to_metric_families(response.text)
-            for sample in family.samples
-        )
+    def exposition(self) -> Mapping[str, ExposedFamily]:
+        """Return every metric that the service exposes now by name, read directly and not through Prometheus.
+
+        Raises:
+            UnavailableError: No answer, or one that is no exposition.
+            QueryError: The service refuses.
+        """
+        reply = self._http.checked(self._ask("GET", self._settings.metrics, {"Accept": "text/plain;version=0.0.4"}))
+        families: dict[str, ExposedFamily] = {}
+        try:
+            for family in text_string_to_metric_families(reply.text):
+                samples = tuple(ExposedSample(one.name, one.labels, one.value) for one in family.samples)
+                earlier = families[family.name].samples if family.name in families else ()
+                families[family.name] = ExposedFamily(family.name, family.type, family.documentation, earlier + samples)
+        except ValueError as error:
+            raise UnavailableError(
+                f"expected an exposition, but it cannot be read: {error}",
+                kind="protocol",
+                status=reply.status,
+                url=reply.url,
+            ) from error
+        return families
 
     def gauge_value(self, name: str) -> float:
         """Return a gauge's value now, summed over its series.
@@ -134,10 +167,10 @@ class ServiceClient:
         Raises:
             UnavailableError: The service exposes no such gauge.
         """
-        values = [sample.value for sample in self.exposition() if sample.name == name]
-        if not values:
+        family = self.exposition().get(name)
+        if family is None or not family.samples:
             raise UnavailableError(f"expected the service to expose {name}, but it does not", url=self.base_url)
-        return sum(values)
+        return math.fsum(sample.value for sample in family.samples)
 
     def faults(self) -> dict[str, Any]:
         """Return the faults that are set."""
@@ -155,9 +188,18 @@ class ServiceClient:
         path = self._settings.faults
         if path is None:
             raise QueryError("expected a fault switch, but tool.sloproof.service.faults is not set")
-        response = self._faults.request(
-            method, path, body=body, headers={"Content-Type": "application/json", "Connection": "close"}
-        )
-        if not response.ok:
-            raise QueryError(f"the fault switch answered {response.status_code}", answer=response.text[:300])
-        return dict(msgspec.json.decode(response.content)) if response.content else {}
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        reply = self._switch.checked(self._switch.request(method, path, body=body, headers=headers))
+        return msgspec.json.decode(reply.body, type=dict[str, Any]) if reply.body else {}
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: timedelta | None = None,
+    ) -> Reply:
+        # A kept connection may have been closed by the other side meanwhile, which would look like a failure of it.
+        alone = {**(headers or {}), "Connection": "close"}
+        return self._http.request(method, path, body=body, headers=alone, timeout=timeout)

@@ -39,11 +39,25 @@ class Environment(Protocol):
     `receiver`, `promtail` and `grafana` where there is one.
     """
 
-    name: str
-    run_id: str
-    capabilities: frozenset[str]
-    addresses: Mapping[str, str]
-    timings: Mapping[str, timedelta]
+    @property
+    def name(self) -> str:
+        """Return the backend's name."""
+
+    @property
+    def run_id(self) -> str:
+        """Return the name of the run it was made for."""
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return what scenarios may do on it beyond the plain environment; see `CAPABILITIES`."""
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Return the base URL of each component."""
+
+    @property
+    def timings(self) -> Mapping[str, timedelta]:
+        """Return how long after the start each component was ready."""
 
     def start(self) -> None:
         """Bring everything up and return once every component is ready.

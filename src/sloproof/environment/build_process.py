@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 
 _TURN_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.01
 _MARK = ".child"
 
 
@@ -29,7 +31,7 @@ def run_watched(
 
     Args:
         command: Program and arguments.
-        cwd: Folder it runs in; it marks the child there for `end_leftover`.
+        cwd: Folder it runs in; it marks the child there for `end_leftovers`.
         overrides: Environment variables set for it on top of those it inherits.
         output: File its standard output replaces.
         errors: File its standard error is added to.
@@ -57,14 +59,15 @@ def run_watched(
             (cwd / _MARK).unlink(missing_ok=True)
 
 
-def end_leftover(folder: Path) -> None:
-    """End the child that a killed run left at work in a folder, if there is one and it is that very process."""
-    try:
-        pid, started = (folder / _MARK).read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return
-    if _started(int(pid)) == started:
-        _end_group(int(pid))
+def end_leftovers(folder: Path) -> None:
+    """End the children that killed runs left at work below a folder, each only if it is that very process."""
+    for mark in folder.rglob(_MARK):
+        try:
+            pid, started = mark.read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            continue
+        if _started(int(pid)) == started:
+            _end_group(int(pid))
 
 
 def _started(pid: int) -> str:
@@ -78,11 +81,20 @@ def _end_group(group: int) -> None:
     """Ask every process of a group to end, then make it."""
     members = [process for process in psutil.process_iter() if _group_of(process) == group]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if not members:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(group, number)
-        _, members = psutil.wait_procs(members, timeout=_GRACE_SECONDS)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        if any(map(_is_alive, members)):
+            with suppress(ProcessLookupError):
+                os.killpg(group, number)
+        while any(map(_is_alive, members)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Tell whether a process still does anything; one that merely was not collected yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _group_of(process: psutil.Process) -> int | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from sloproof.environment.build_process import end_leftover
+from sloproof.environment.build_process import end_leftovers
 from sloproof.environment.obtaining import Obtained, Source
 from sloproof.errors import ToolError
 
@@ -163,8 +163,7 @@ class ToolCache:
                 next="set XDG_CACHE_HOME to a folder that can be written",
             ) from error
         try:
-            for leftover in home.glob("*"):
-                end_leftover(leftover)
+            end_leftovers(home)
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir(parents=True, exist_ok=True)
             yield Path(tempfile.mkdtemp(dir=home))

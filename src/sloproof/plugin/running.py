@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from sloproof.settings import load_settings
 
 SESSION = pytest.StashKey[RunSession]()
 RECORD = pytest.StashKey[RunRecord]()
+TROUBLE = pytest.StashKey[str]()
 FOLDER = pytest.StashKey[Path]()
 _MARKUP = {"pass": {"green": True}, "fail": {"red": True, "bold": True}, "error": {"red": True},
            "blocked": {"yellow": True}, "inconclusive": {"yellow": True}}
@@ -113,6 +115,9 @@ def finish(session: pytest.Session) -> None:
     del session.config.stash[SESSION]
     try:
         _write(session, run)
+    except Exception:  # noqa: BLE001 - a report that cannot be written must not hide what the tests said
+        session.config.stash[TROUBLE] = traceback.format_exc()
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
     finally:
         run.close()
 
@@ -151,6 +156,10 @@ def _problems(session: pytest.Session) -> Iterator[str]:
 
 def tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Close with the verdict, the worst failures and the report's place."""
+    trouble = config.stash.get(TROUBLE, None)
+    if trouble is not None:
+        terminalreporter.section("the report could not be written", red=True)
+        terminalreporter.write_line(trouble)
     record = config.stash.get(RECORD, None)
     if record is None:
         return

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from sloproof.report.drawing import Line, Mark, draw
-from sloproof.report.record import RunRecord, SecondRecord
 from sloproof.report.series import Bins, Fold, Point, bins_over, thinned
 from sloproof.report.wording import instant, number_text, seconds_text, tick_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from markupsafe import Markup
+
+    from sloproof.report.record import RunRecord, SecondRecord
+
+_OWN = frozenset({"ledger", "ledger-low"})
+_TOLD = frozenset({"told", "told-low"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,7 @@ class Chart:
         slug: Its id on the page.
         title: What is drawn, with the unit.
         lines: The legend: name of a line and the class of its stroke.
+        has_gaps: Whether it shades where Prometheus has no sample.
         svg: The drawing.
         note: What a reader must know to trust it: scale, thinning.
         header: Of the table behind it.
@@ -31,6 +39,7 @@ class Chart:
     slug: str
     title: str
     lines: tuple[tuple[str, str], ...]
+    has_gaps: bool
     svg: Markup
     note: str
     header: tuple[str, ...]
@@ -86,15 +95,19 @@ def charts(record: RunRecord, marks: Sequence[Mark] = ()) -> tuple[Chart, ...]:
     return tuple(drawn)
 
 
-def _traffic_chart(plan: _Plan, seconds: Sequence[tuple[float, SecondRecord]], bins: Bins,
-                   marks: Sequence[Mark]) -> Chart:
+def _traffic_chart(
+    plan: _Plan, seconds: Sequence[tuple[float, SecondRecord]], bins: Bins, marks: Sequence[Mark]
+) -> Chart:
     every = [
         Line(name, stroke, bins.fold(((at, value(one)) for at, one in seconds), plan.fold))
         for name, stroke, value in plan.lines
     ]
     lines = [line for line in every if any(value is not None for _, value in line.points)]
     absent = [line.name for line in every if line not in lines]
-    drawing = draw(plan.title, lines, marks, log_allowed=plan.log_allowed, text=plan.tick)
+    gaps = _gaps(
+        [line for line in lines if line.stroke in _OWN], [line for line in lines if line.stroke in _TOLD], bins
+    )
+    drawing = draw(plan.title, lines, marks, gaps, log_allowed=plan.log_allowed, text=plan.tick)
     notes = ["logarithmic scale"] if drawing.is_log else []
     if bins.width > 1:
         notes.append(f"one point is the {plan.fold} of {bins.width:.0f} s")
@@ -104,8 +117,16 @@ def _traffic_chart(plan: _Plan, seconds: Sequence[tuple[float, SecondRecord]], b
         (_clock(at), *(plan.text(line.points[place][1]) for line in lines))
         for place, (at, _) in enumerate(bins.fold((), "max"))
     ]
-    return Chart(plan.slug, plan.title, _legend(lines), drawing.svg, _sentence(notes),
-                 ("time (UTC)", *(line.name for line in lines)), tuple(rows))
+    return Chart(
+        slug=plan.slug,
+        title=plan.title,
+        lines=_legend(lines),
+        has_gaps=bool(gaps),
+        svg=drawing.svg,
+        note=_sentence(notes),
+        header=("time (UTC)", *(line.name for line in lines)),
+        rows=tuple(rows),
+    )
 
 
 def _lag_chart(lags: Sequence[Point], marks: Sequence[Mark], times: Sequence[float]) -> Chart:
@@ -117,7 +138,33 @@ def _lag_chart(lags: Sequence[Point], marks: Sequence[Mark], times: Sequence[flo
     if len(points) < len(lags):
         notes.append(f"{len(points)} of {len(lags)} points, the highest of their time")
     rows = tuple((_clock(at), seconds_text(value)) for at, value in points)
-    return Chart("lag", title, _legend(lines), drawing.svg, _sentence(notes), ("time (UTC)", "lag"), rows)
+    return Chart(
+        slug="lag",
+        title=title,
+        lines=_legend(lines),
+        has_gaps=False,
+        svg=drawing.svg,
+        note=_sentence(notes),
+        header=("time (UTC)", "lag"),
+        rows=rows,
+    )
+
+
+def _gaps(own: Sequence[Line], told: Sequence[Line], bins: Bins) -> tuple[tuple[float, float], ...]:
+    """Return the stretches in which the driver knows a value and Prometheus none, neighbours joined."""
+    if not told:
+        return ()
+    gaps: list[tuple[float, float]] = []
+    for place in range(bins.count):
+        at = bins.start + place * bins.width
+        known = any(line.points[place][1] is not None for line in own)
+        if not known or any(line.points[place][1] is not None for line in told):
+            continue
+        if gaps and gaps[-1][1] == at:
+            gaps[-1] = (gaps[-1][0], at + bins.width)
+        else:
+            gaps.append((at, at + bins.width))
+    return tuple(gaps)
 
 
 def _legend(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:

@@ -38,8 +38,10 @@ def decode(encoded: bytes) -> RunRecord:
     try:
         record = msgspec.json.decode(encoded, type=RunRecord)
     except msgspec.MsgspecError as error:
-        raise ReportError(f"expected a report of version {SCHEMA_VERSION}, but {error}",
-                          hint="`$` in the message stands for the whole document") from error
+        raise ReportError(
+            f"expected a report of version {SCHEMA_VERSION}, but {error}",
+            hint="`$` in the message stands for the whole document",
+        ) from error
     if record.schema_version != SCHEMA_VERSION:
         raise ReportError(
             f"expected a report of version {SCHEMA_VERSION}, found version {record.schema_version}",

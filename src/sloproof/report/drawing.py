@@ -8,17 +8,19 @@ own leave out a point that has no neighbour and bridge a gap on a logarithmic sc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from xml.etree import ElementTree as ET  # noqa: S405 - only writes
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
 from sloproof.report.series import Point, log_ticks, ticks, time_ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 _WIDTH, _HEIGHT = 520, 220
 # Room for labels, in the size that they have on a phone.
@@ -58,6 +60,7 @@ def draw(
     title: str,
     lines: Sequence[Line],
     marks: Sequence[Mark] = (),
+    gaps: Sequence[tuple[float, float]] = (),
     *,
     log_allowed: bool,
     text: Callable[[float], str],
@@ -69,6 +72,7 @@ def draw(
         title: What a screen reader says of it.
         lines: Drawn in this order, the first at the bottom.
         marks: Upright lines with a number; those outside the time drawn are left out.
+        gaps: Stretches of time to shade, behind all else: where something did not tell.
         log_allowed: Take a logarithmic scale where the values span far enough and none is 0.
         text: Words a value for the axis.
         span: Further instants that the time axis must cover.
@@ -93,7 +97,9 @@ def draw(
         margin=2,
         margin_top=16,
         margin_right=12,
-        x_labels=[{"value": at, "label": f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"} for at in time_ticks(start, end)],
+        x_labels=[
+            {"value": at, "label": f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"} for at in time_ticks(start, end)
+        ],
         y_labels=[{"value": scale(height), "label": text(height)} for height in heights],
         range=(low, high),
         xrange=(start, end),
@@ -106,6 +112,7 @@ def draw(
         plot = next(group for group in root.iter("g") if group.get("class") == "plot")
         for group in [each for each in plot if "series" in each.get("class", "").split()]:
             plot.remove(group)
+        _add_gaps(plot, chart.view, [(max(first, start), min(last, end)) for first, last in gaps], (low, high))
         _add_marks(plot, chart.view, [mark for mark in marks if start <= mark.at <= end], (low, high))
         for line in lines:
             points = [(at, None if value is None else scale(value)) for at, value in line.points]
@@ -115,7 +122,8 @@ def draw(
 
     chart.add_xml_filter(finish)
     # Everything in it was escaped by the XML writer.
-    return Drawing(Markup(chart.render(is_unicode=True)), is_log)  # noqa: S704 - see above
+    svg = Markup(chart.render(is_unicode=True))  # noqa: S704 - see above
+    return Drawing(svg, is_log)
 
 
 def _strip(root: ET.Element) -> None:
@@ -146,10 +154,17 @@ def _path(points: Sequence[Point], view: Any) -> str:
     return "".join(words)
 
 
+def _add_gaps(plot: ET.Element, view: Any, gaps: Sequence[tuple[float, float]], heights: tuple[float, float]) -> None:
+    bottom, top = (view.y(height) for height in heights)
+    layer = ET.SubElement(plot, "g", {"class": "gaps"})
+    for first, last in gaps:
+        left, width = view.x(first), view.x(last) - view.x(first)
+        size = {"width": f"{width:.1f}", "height": f"{bottom - top:.1f}"}
+        ET.SubElement(layer, "rect", {"x": f"{left:.1f}", "y": f"{top:.1f}", **size})
+
+
 def _add_marks(plot: ET.Element, view: Any, marks: Sequence[Mark], heights: tuple[float, float]) -> None:
-    """Draw the marks; the numbers of those too close together share one line."""
-    if not marks:
-        return
+    """Draw the marks; those too close together share one line, at the first of them."""
     layer = ET.SubElement(plot, "g", {"class": "marks"})
     placed: list[tuple[float, list[str]]] = []
     for mark in sorted(marks, key=lambda one: one.at):

@@ -1,15 +1,15 @@
-"""index.html: the run as one self-contained page that opens from disk, asks nobody anything and runs no foreign code."""
+"""index.html: the run as one self-contained page that opens from disk, asks nobody and runs no foreign code."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,9 +17,9 @@ from markupsafe import Markup
 
 from sloproof.report.charts import charts
 from sloproof.report.drawing import Mark
-from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord
 from sloproof.report.summary import Failure, Summary, summarise
 from sloproof.report.wording import (
+    ABSENT,
     ORDER,
     SHAPES,
     clock_text,
@@ -33,8 +33,14 @@ from sloproof.report.wording import (
     seconds_text,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord
+
 MAX_BYTES: Final = 3_000_000
 _MOST_MARKS = 40
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d(?:\.\d+)?)Z")
 _SHORT = 110  # characters of evidence that need no box of their own
 
 
@@ -53,7 +59,13 @@ class Room:
     cards: int
 
 
-ROOMS: Final = (Room(12_000, 2_000, 200), Room(3_000, 400, 120), Room(800, 160, 60), Room(200, 80, 30), Room(80, 40, 10))
+ROOMS: Final = (
+    Room(12_000, 2_000, 200),
+    Room(3_000, 400, 120),
+    Room(800, 160, 60),
+    Room(200, 80, 30),
+    Room(80, 40, 10),
+)
 
 
 def page(record: RunRecord) -> str:
@@ -100,6 +112,7 @@ def _environment() -> Environment:
         number=number_text,
         one_line=one_line,
         seconds=lambda value: seconds_text(value.total_seconds() if isinstance(value, timedelta) else value),
+        share=_share,
         shape=lambda verdict: SHAPES.get(verdict, "!"),
         verdict_class=lambda verdict: verdict if verdict in ORDER else "error",
         web_url=_web_url,
@@ -160,8 +173,12 @@ def _local_url(path: str) -> str:
 
 
 def _window(finding: FindingRecord) -> str:
-    """Return the window that a finding was judged over, from its evidence; empty where it states none."""
-    return next((text for name, text in finding.evidence if name == "window"), "")
+    """Return the window that a finding was judged over, from its evidence; empty where it states none.
+
+    The day is left out: it is the run's.
+    """
+    stated = next((text for name, text in finding.evidence if name == "window"), "")
+    return _INSTANT.sub(r"\1", stated)
 
 
 def _evidence(failure: Failure | FindingRecord) -> tuple[tuple[str, str], ...]:
@@ -185,3 +202,11 @@ def _logs(scenario: ScenarioRecord) -> tuple[tuple[str, str], ...]:
     unwell = _unwell(scenario)
     told = (row for row in scenario.last_lines if row[1].strip())
     return tuple(sorted(told, key=lambda row: row[0] not in unwell))
+
+
+def _share(part: float, whole: float) -> str:
+    """Return a part of a whole as percent, for people only."""
+    if whole <= 0:
+        return ABSENT
+    percent = part / whole * 100
+    return "< 1 %" if 0 < percent < 1 else f"{percent:.0f} %"

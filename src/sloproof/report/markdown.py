@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sloproof.report.record import RunRecord
 from sloproof.report.summary import Failure, FeatureSummary, Summary, summarise
 from sloproof.report.wording import SHAPES, count_text, cut, day_text, instant, one_line, plain, seconds_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sloproof.report.record import RunRecord
 
 # GitHub refuses a comment above 65,536 characters; the rest is for what a workflow puts around it.
 MAX_BYTES: Final = 60_000
@@ -23,7 +26,9 @@ def comment(record: RunRecord) -> str:
     summary = summarise(record)
     head = _head(record, summary)
     features = _features(summary.features)
-    foot = "\nAll claims, charts, queries and logs: `index.html` beside this file; the same for machines: `report.json`.\n"
+    foot = (
+        "\nAll claims, charts, queries and logs: `index.html` beside this file; the same for machines: `report.json`.\n"
+    )
     room = MAX_BYTES - sum(map(_size, (head, features, foot))) - 400
     return head + _failures(record, summary, room) + features + foot
 
@@ -41,8 +46,10 @@ def _head(record: RunRecord, summary: Summary) -> str:
 
 
 def _failures(record: RunRecord, summary: Summary, room: int) -> str:
-    blocks = [f"\n- **{SHAPES['error']} outside any scenario:** {_text(one_line(problem, 400))}\n"
-              for problem in record.problems[:10]]
+    blocks = [
+        f"\n- **{SHAPES['error']} outside any scenario:** {_text(one_line(problem, 400))}\n"
+        for problem in record.problems[:10]
+    ]
     sections = (("What lied", summary.lies), ("What could not be judged", summary.unproven))
     text = ""
     if blocks:
@@ -59,7 +66,8 @@ def _failures(record: RunRecord, summary: Summary, room: int) -> str:
             else:
                 text += block
     if left_out:
-        text += f"\n**{count_text(left_out, 'more claim')} not shown here:** a comment has an end; `index.html` has them all.\n"
+        more = count_text(left_out, "more claim")
+        text += f"\n**{more} not shown here:** a comment has an end; `index.html` has them all.\n"
     return text
 
 
@@ -102,7 +110,8 @@ def _features(features: Sequence[FeatureSummary]) -> str:
     for place, feature in enumerate(features):
         counts = ", ".join(f"{amount} {name}" for name, amount in feature.counts)
         row = (
-            f"| {SHAPES.get(feature.verdict, '!')} | {_text(one_line(feature.name, 80))} {_code(feature.file, in_table=True)} "
+            f"| {SHAPES.get(feature.verdict, '!')} "
+            f"| {_text(one_line(feature.name, 80))} {_code(feature.file, in_table=True)} "
             f"| {counts} | {seconds_text(feature.duration_seconds)} |\n"
         )
         if _size(text) + _size(row) > _FEATURES_BYTES:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 MAX_POINTS = 300
+_MANY = 1000  # a ratio above which three labels a power of ten would not fit on a phone
 
 # How the points of one bin become one: the mean keeps totals true, the maximum keeps peaks in sight.
 Fold = Literal["mean", "max"]
@@ -68,7 +71,7 @@ def log_ticks(low: float, high: float) -> tuple[float, ...]:
     """Return the numbers 1, 2 or 5 times a power of ten that cover low to high; both must be above 0."""
     if not 0 < low <= high:
         raise ValueError(f"expected 0 < low <= high, got {low} and {high}")
-    factors = (1.0, 2.0, 5.0) if high / low < 1000 else (1.0,)  # noqa: PLR2004 - more would not fit on a phone
+    factors = (1.0, 2.0, 5.0) if high / low < _MANY else (1.0,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     every = [round(factor * 10.0**power, 12) for power in powers for factor in factors]
     first = max((place for place, value in enumerate(every) if value <= low), default=0)

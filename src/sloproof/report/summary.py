@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord, StepRecord
 from sloproof.report.wording import ORDER, clock_text, count_text, instant, seconds_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 _GREEN = ("pass", "skipped")
 
@@ -115,8 +118,12 @@ def summarise(record: RunRecord) -> Summary:
     """Return what a run comes to."""
     counts = _counts(record.scenarios)
     failures = _failures(record)
-    return Summary(counts=counts, features=_features(record.scenarios), failures=failures,
-                   headline=_headline(record, dict(counts), failures))
+    return Summary(
+        counts=counts,
+        features=_features(record.scenarios),
+        failures=failures,
+        headline=_headline(record, dict(counts), failures),
+    )
 
 
 def rank(verdict: str) -> int:
@@ -140,8 +147,13 @@ def _features(scenarios: Iterable[ScenarioRecord]) -> tuple[FeatureSummary, ...]
     for scenario in scenarios:
         groups.setdefault(scenario.feature_file, []).append(scenario)
     features = [
-        FeatureSummary(name=group[0].feature, file=file, scenarios=tuple(group), counts=_counts(group),
-                       duration_seconds=sum(one.duration_seconds for one in group))
+        FeatureSummary(
+            name=group[0].feature,
+            file=file,
+            scenarios=tuple(group),
+            counts=_counts(group),
+            duration_seconds=sum(one.duration_seconds for one in group),
+        )
         for file, group in groups.items()
     ]
     return tuple(sorted(features, key=lambda one: min(rank(one.verdict), rank("pass"))))
@@ -159,11 +171,17 @@ def _headline(record: RunRecord, counts: dict[str, int], failures: Sequence[Fail
     if lies:
         parts.append(f"{count_text(lies, 'claim is', 'claims are')} false")
     if open_claims:
-        parts.append(f"{count_text(open_claims, 'claim')} could not be judged")
+        parts.append(
+            f"{open_claims:,} could not be judged"
+            if lies
+            else f"{count_text(open_claims, 'claim')} could not be judged"
+        )
     if record.problems:
         parts.append(count_text(len(record.problems), "problem outside any scenario", "problems outside any scenario"))
     bad = sum(amount for verdict, amount in counts.items() if verdict not in _GREEN)
-    return f"{', '.join(parts)}; {bad:,} of {count_text(judged, 'scenario')} affected" if parts else "no claim was judged"
+    return (
+        f"{', '.join(parts)}; {bad:,} of {count_text(judged, 'scenario')} affected" if parts else "no claim was judged"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +213,17 @@ def _failures(record: RunRecord) -> tuple[Failure, ...]:
     failures = []
     for number, one in enumerate(urgent, start=1):
         first_of.setdefault(one.scenario.node_id, number)
-        failures.append(Failure(
-            number=number, scenario=one.scenario, step=one.step, finding=one.finding, error=one.error,
-            since=_since(broken[one.key], held.get(one.key, []), begun), diagnosed_by=first_of[one.scenario.node_id],
-        ))
+        failures.append(
+            Failure(
+                number=number,
+                scenario=one.scenario,
+                step=one.step,
+                finding=one.finding,
+                error=one.error,
+                since=_since(broken[one.key], held.get(one.key, []), begun),
+                diagnosed_by=first_of[one.scenario.node_id],
+            )
+        )
     return tuple(failures)
 
 
@@ -212,13 +237,13 @@ def _judgements(scenario: ScenarioRecord) -> Iterator[_Judged]:
             yield _Judged(scenario, step, finding, instant(finding.at) or begun)
     if explained or scenario.verdict in _GREEN:
         return
-    step = next((one for one in scenario.steps if one.outcome == "failed"), None)
-    error = (step.error if step else "") or scenario.reason
-    claim = f"{step.keyword} {step.text}" if step else scenario.name
+    failed = next((one for one in scenario.steps if one.outcome == "failed"), None)
+    error = (failed.error if failed else "") or scenario.reason
+    claim = f"{failed.keyword} {failed.text}" if failed else scenario.name
     headline = next(iter(error.splitlines()), "") or "it did not, and left no message"
-    expected = "the step passes" if step else "the scenario is set up, runs and is cleaned up"
+    expected = "the step passes" if failed else "the scenario is set up, runs and is cleaned up"
     made = FindingRecord(check="", verdict=scenario.verdict, claim=claim, expected=expected, measured=headline)
-    yield _Judged(scenario, step, made, begun, error if "\n" in error.strip() else "")
+    yield _Judged(scenario, failed, made, begun, error if "\n" in error.strip() else "")
 
 
 def _urgency(one: _Judged) -> tuple[int, bool, float]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sloproof.report.record import RunRecord
 from sloproof.report.summary import Failure, summarise
 from sloproof.report.wording import SHAPES, clock_text, count_text, one_line, seconds_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sloproof.report.record import RunRecord
 
 _MOST = 5
 
@@ -20,7 +24,7 @@ class ClosingLine:
     verdict: str = ""
 
 
-def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 110) -> tuple[ClosingLine, ...]:
+def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 120) -> tuple[ClosingLine, ...]:
     """Return what a run ends with: at most sixteen lines of at most `width` characters.
 
     Args:
@@ -29,13 +33,13 @@ def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 110) -
         width: Of the terminal.
     """
     summary = summarise(record)
-    verdict = f"{SHAPES.get(record.verdict, '!')} {record.verdict.upper()}"
-    lines = [ClosingLine(one_line(f"{verdict}  {summary.headline}", width), record.verdict)]
+    verdict = f"{SHAPES.get(record.verdict, '!')} {record.verdict.upper()}  "
+    lines = [ClosingLine(_after(verdict, summary.headline, width), record.verdict)]
     counts = ", ".join(f"{amount} {name}" for name, amount in summary.counts)
     took = seconds_text(record.duration_seconds)
     lines.append(ClosingLine(one_line(f"{counts or 'no scenario'} in {took}; run {record.run_id}", width)))
-    for problem in record.problems[:2]:
-        lines.append(ClosingLine(one_line(f"  ! {problem}", width), "error"))
+    headlines = (problem.partition("\n")[0] for problem in record.problems[:2])
+    lines += [ClosingLine(_after("  ! ", headline, width), "error") for headline in headlines]
     for failure in summary.failures[:_MOST]:
         lines += _failure_lines(failure, width)
     more = len(summary.failures) - _MOST
@@ -48,16 +52,18 @@ def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 110) -
 
 def _failure_lines(failure: Failure, width: int) -> list[ClosingLine]:
     finding = failure.finding
-    verdict = finding.verdict
     since = "" if failure.since.first is None else f" since {clock_text(failure.since.first)}"
-    head = f"  {SHAPES.get(verdict, '!')} {failure.where}{since}: "
-    told = f"      expected {one_line(finding.expected, width // 2 - 12)}, measured "
+    head = f"  {SHAPES.get(finding.verdict, '!')} {failure.where}{since}: "
+    measured = "      measured "
+    room = width - len(measured)
+    expected = f"; expected {one_line(finding.expected, max(room // 2 - 11, 24))}" if finding.check else ""
+    told = one_line(finding.measured, max(room - len(expected), 24))
     return [
-        ClosingLine(one_line_after(head, finding.claim, width), verdict),
-        ClosingLine(one_line_after(told, finding.measured, width)),
+        ClosingLine(_after(head, finding.claim, width), finding.verdict),
+        ClosingLine(f"{measured}{told}{expected}"),
     ]
 
 
-def one_line_after(head: str, text: str, width: int) -> str:
+def _after(head: str, text: str, width: int) -> str:
     """Return a text after its head, cut so that both fit; the head is kept whole."""
     return head + one_line(text, max(width - len(head), 24))

@@ -7,8 +7,13 @@ at; escaping it for HTML or Markdown is the business of the document it goes int
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ABSENT = "\u2013"  # a dash, where there is no value
 
 # The shape stands beside the word wherever a verdict is shown, so that nothing is told by colour alone.
 SHAPES: Mapping[str, str] = {
@@ -17,7 +22,7 @@ SHAPES: Mapping[str, str] = {
     "error": "!",
     "blocked": "⊘",
     "inconclusive": "?",
-    "skipped": "–",
+    "skipped": ABSENT,
 }
 # What needs attention first: as `sloproof.finding.worst`, then what needs none.
 ORDER: tuple[str, ...] = ("fail", "error", "blocked", "inconclusive", "pass", "skipped")
@@ -29,20 +34,24 @@ _ANSI = re.compile(
     r"|\x1b[ -/]*[0-~]"
 )
 # Controls that a terminal or a browser would obey or swallow, marks that reorder text, and halves of surrogate pairs.
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+_TWO_DIGITS = 0xFF
+_SHORT_ENOUGH = 10  # from here on one decimal less is enough
 _MINUTE = 60
 _HOUR = 3600
 
 
 def plain(text: str) -> str:
-    """Return a text without terminal codes, each unseen character as its escape, such as `\\x00` or `\\u202e`."""
+    r"""Return a text without terminal codes, each unseen character as its escape, such as `\x00` or `\u202e`."""
     bare = _ANSI.sub("", text.replace("\r\n", "\n"))
     return _UNSEEN.sub(lambda found: _escape(found.group()), bare)
 
 
 def _escape(character: str) -> str:
     code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - what two hex digits hold
+    return f"\\x{code:02x}" if code <= _TWO_DIGITS else f"\\u{code:04x}"
 
 
 def cut(text: str, limit: int) -> str:
@@ -54,7 +63,8 @@ def cut(text: str, limit: int) -> str:
         return text
     head = max(limit * 2 // 3, 1)
     tail = max(limit - head, 1)
-    return f"{text[:head]}\n[... {len(text) - head - tail:,} characters left out; report.json has them all ...]\n{text[-tail:]}"
+    note = f"[... {len(text) - head - tail:,} characters left out; report.json has them all ...]"
+    return f"{text[:head]}\n{note}\n{text[-tail:]}"
 
 
 def one_line(text: str, limit: int = 160) -> str:
@@ -90,7 +100,7 @@ def clock_text(when: datetime | None) -> str:
 def seconds_text(seconds: float | None) -> str:
     """Return a duration as people read it, three digits or so: `250 ms`, `3.21 s`, `1 min 12 s`, `2 h 5 min`."""
     if seconds is None:
-        return "–"
+        return ABSENT
     if seconds < 0:
         return f"-{seconds_text(-seconds)}"
     if seconds >= _HOUR:
@@ -100,9 +110,9 @@ def seconds_text(seconds: float | None) -> str:
         whole = round(seconds)
         return f"{whole // 60} min {whole % 60} s" if whole < _HOUR else "1 h 0 min"
     if seconds >= 1:
-        return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds:.2f} s"  # noqa: PLR2004 - three digits
+        return f"{seconds:.1f} s" if seconds >= _SHORT_ENOUGH else f"{seconds:.2f} s"
     milliseconds = seconds * 1000
-    return f"{milliseconds:.0f} ms" if milliseconds >= 10 or not seconds else f"{milliseconds:.2g} ms"  # noqa: PLR2004
+    return f"{milliseconds:.0f} ms" if milliseconds >= _SHORT_ENOUGH or not seconds else f"{milliseconds:.2g} ms"
 
 
 def tick_text(seconds: float) -> str:
@@ -115,7 +125,7 @@ def tick_text(seconds: float) -> str:
 def number_text(value: float | None) -> str:
     """Return a number with its thousands apart and at most two decimals; an absent one as a dash."""
     if value is None:
-        return "–"
+        return ABSENT
     text = f"{value:,.2f}"
     return text.rstrip("0").rstrip(".")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sloproof.report.document import encode
-from sloproof.report.html import page
 from sloproof.report.markdown import comment
-from sloproof.report.record import RunRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sloproof.report.record import RunRecord
 
 
 def write_report(record: RunRecord, folder: Path, *, latest: Path) -> None:
@@ -26,6 +29,9 @@ def write_report(record: RunRecord, folder: Path, *, latest: Path) -> None:
     Raises:
         OSError: The folder cannot be written; what was there before is whole.
     """
+    # Templates and charts take a quarter of a second to import, which only the end of a run should pay.
+    from sloproof.report.html import page  # noqa: PLC0415 - see above
+
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "index.html", page(record).encode())
     write_whole(folder / "report.md", comment(record).encode())

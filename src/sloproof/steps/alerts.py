@@ -103,7 +103,7 @@ def _await(trial: Trial, claim: str, bound: alert_lifecycle.Bound, since: dateti
             observe, lambda found: found is not None, what=claim, timeout=left, interval=_POLL,
             check_alive=trial.harness.environment.check_alive,
         ).value
-        measured = f"after {(moment - since).total_seconds():.3f} s"
+        measured = f"after {(moment - since).total_seconds():.3f} s" if moment else ""
         history = ""
     except DeadlineError as error:
         moment, measured, history = None, f"not within {format_duration(bound.latest)}", str(error)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pytest_bdd import parsers, then
 
+from sloproof.errors import FeatureError
 from sloproof.finding import Query
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
@@ -100,13 +101,14 @@ def response_times(trial: Trial, bound: timedelta, most: timedelta) -> None:
 def achieved_rate(trial: Trial, percent: float) -> None:
     """Judge the driver: it sent what it was asked to send, and says so if it did not."""
     load = trial.harness.last_load
-    asked = load.asked_rate if load else None
-    achieved = load.achieved_rate if load else 0.0
+    if load is None or load.asked_rate is None:
+        raise FeatureError("expected an earlier step to have driven a load in the open model, but none has")
+    off = abs(load.achieved_rate / load.asked_rate - 1) * 100
     trial.expect(
         f"the load was driven within {percent:g} % of the asked rate",
-        expected=f"{asked:g} requests a second, none unsent" if asked else "a load in the open model",
-        measured=f"{achieved:.2f} requests a second, {load.unsent if load else 0} unsent",
-        holds=bool(load and asked) and abs(achieved / asked - 1) * 100 <= percent and load.unsent == 0,
+        check="load", expected=f"{load.asked_rate:g} requests a second, none unsent",
+        measured=f"{load.achieved_rate:.2f} requests a second, {load.unsent} unsent",
+        holds=off <= percent and load.unsent == 0, evidence=tuple(("warning", text) for text in load.warnings),
     )
 
 

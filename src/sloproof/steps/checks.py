@@ -19,6 +19,12 @@ def counts_agree(trial: Trial) -> None:
     trial.harness.judge(requests.counts_agree(trial.observation))
 
 
+@then("requests sent, counted and logged agree by status")
+def counts_agree_by_status(trial: Trial) -> None:
+    """Judge the same per status only: for traffic of which nobody can say how the service should route it."""
+    trial.harness.judge(requests.counts_agree(trial.observation, by_status_only=True))
+
+
 @then(parsers.parse('every line arrives exactly once, in order, within "{bound:duration}"', TYPES))
 def lines_delivered(trial: Trial, bound: timedelta) -> None:
     """Judge that no request's line was lost, doubled, reordered, or stamped later than this after its request."""

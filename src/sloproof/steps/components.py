@@ -14,16 +14,17 @@ from sloproof.trial import Trial
 @when(parsers.parse('component "{name:text}" is stopped', TYPES))
 def stop(trial: Trial, name: str) -> None:
     """Stop one program on purpose; it is started again when the scenario ends."""
-    trial.harness.stop_component(name)
+    # The outage begins with the order, not with the end of the drain.
     trial.changed_at = datetime.now(UTC)
+    trial.harness.stop_component(name)
 
 
 @given(parsers.parse('component "{name:text}" is frozen', TYPES))
 @when(parsers.parse('component "{name:text}" is frozen', TYPES))
 def freeze(trial: Trial, name: str) -> None:
     """Freeze one program where it stands: it keeps its connections and answers nothing, until the scenario ends."""
-    trial.harness.pause_component(name)
     trial.changed_at = datetime.now(UTC)
+    trial.harness.pause_component(name)
 
 
 @when(parsers.parse('component "{name:text}" is started again', TYPES))

@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
-
-import parse
 
 from sloproof.duration import parse_duration
 
 
-@parse.with_pattern(r'[^"]*')
-def _text(text: str) -> str:
-    return text
+class Kind:
+    """A kind of value, as the sentence parser takes one: what it looks like, and how it is read.
 
+    Args:
+        pattern: Regular expression of its text.
+        read: Turns the text into the value.
+    """
 
-@parse.with_pattern(r"[0-9][^\"]*")
-def _duration(text: str) -> timedelta:
-    return parse_duration(text)
+    def __init__(self, pattern: str, read: Callable[[str], Any] = str) -> None:
+        self.pattern = pattern
+        self._read = read
 
-
-@parse.with_pattern(r"[A-Z]+")
-def _method(text: str) -> str:
-    return text
-
-
-@parse.with_pattern(r"liveness|readiness")
-def _probe(text: str) -> str:
-    return text
-
-
-@parse.with_pattern(r"green|red")
-def _colour(text: str) -> str:
-    return text
-
-
-@parse.with_pattern(r"rate|error ratio")
-def _quantity(text: str) -> str:
-    return text
+    def __call__(self, text: str) -> Any:
+        """Return the value of a text."""
+        return self._read(text)
 
 
 # Free values stand in quotes and hold none, so that no sentence can swallow the rest of another.
-TYPES: dict[str, Callable[[str], Any]] = {"text": _text, "duration": _duration, "method": _method, "probe": _probe,
-                                             "colour": _colour, "quantity": _quantity}
+TYPES: dict[str, Callable[[str], Any]] = {
+    "text": Kind(r'[^"]*'),
+    "duration": Kind(r'[0-9][^"]*', parse_duration),
+    "method": Kind(r"[A-Z]+"),
+    "probe": Kind(r"liveness|readiness"),
+    "colour": Kind(r"green|red"),
+    "quantity": Kind(r"rate|error ratio"),
+}

@@ -1,0 +1,93 @@
+"""The outermost layer: every request that reaches the service passes here, and none leaves unaccounted for."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from service.exchange import Exchange, Failure, ProbeExchange
+from service.log_format import is_sane_id
+from service.metrics import CLIENT_ERROR, SERVER_ERROR, UNMATCHED, bounded_method
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from service.exchange import StartResponse, WsgiApp
+    from service.logs import ServiceLog
+    from service.log_format import is_sane_id
+from service.metrics import Metrics
+
+_REQUEST_LINE = re.compile(rb"([!-~]{1,32}) (/[!-~]*?)[? ]")
+_ID_HEADER = re.compile(rb"\r\nx-request-id:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
+_FIRST_SERVER_ERROR = 500
+
+
+class Instrumentation:
+    """Counts, times and logs what the application answers.
+
+    The number of errors it counts is the number of answers with a status of 400 or more, by construction: both are
+    taken from the same status at the same place.
+
+    Args:
+        app: The application.
+        metrics: Where to count.
+        log: Where to tell.
+        traffic: URL rules whose requests are traffic. They are fixed paths, so that they are their own label.
+        observers: Fixed paths of probes, scrapes and switches, which are no traffic.
+    """
+
+    def __init__(
+        self, app: WsgiApp, metrics: Metrics, log: ServiceLog, *, traffic: Collection[str], observers: Collection[str]
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log = log
+        self._traffic = {path: path for path in traffic}
+        self._observers = frozenset(observers)
+
+    def __call__(self, environ: dict[str, Any], respond: StartResponse) -> Iterator[bytes]:
+        """Answer one request and give its account when its body ends."""
+        path = environ.get("PATH_INFO", "")
+        method = bounded_method(environ.get("REQUEST_METHOD", ""))
+        given = environ.get("HTTP_X_REQUEST_ID")
+        request_id = given if given is not None and is_sane_id(given) else str(uuid.uuid4())
+        # No other protocol is spoken here, so an offer to change to one is not taken, which HTTP allows.
+        environ.pop("HTTP_UPGRADE", None)
+        endpoint = self._traffic.get(path) or self.endpoint_of(path)
+        kind = ProbeExchange if endpoint in self._observers else Exchange
+        exchange = kind(self._metrics, self._log, endpoint=endpoint, method=method, request_id=request_id)
+        return exchange.run(self._app, environ, respond)
+
+    def endpoint_of(self, path: str) -> str:
+        """Return what a decoded path is counted under, just as the router reads it."""
+        # The router takes any number of leading slashes for one.
+        path = "/" + path.lstrip("/")
+        return path if path in self._traffic or path in self._observers else UNMATCHED
+
+    def request_id_of(self, head: bytes) -> str:
+        """Return the id for a request that the server refuses: the client's own where it can be read."""
+        found = _ID_HEADER.search(head)
+        given = found[1].decode("ascii") if found else ""
+        return given if is_sane_id(given) else str(uuid.uuid4())
+
+    def refuse(self, head: bytes, status: int, message: str, request_id: str, started: float) -> None:
+        """Account for a request that the server itself answers with an error, because it cannot be read.
+
+        Args:
+            head: What came of it, from its first byte on.
+            status: What the server answers.
+            message: Why.
+            request_id: Its id.
+            started: When it began, by the monotonic performance counter.
+        """
+        line = _REQUEST_LINE.match(head)
+        method = line[1].decode("ascii") if line else ""
+        endpoint = self.endpoint_of(line[2].decode("ascii")) if line else UNMATCHED
+        kind = ProbeExchange if endpoint in self._observers else Exchange
+        exchange = kind(
+            self._metrics, self._log, endpoint=endpoint, method=bounded_method(method), request_id=request_id
+        )
+        error_type = SERVER_ERROR if status >= _FIRST_SERVER_ERROR else CLIENT_ERROR
+        exchange.account_for_refusal(status, Failure(error_type, message), perf_counter() - started)

@@ -1,0 +1,82 @@
+"""Makes the backend that was asked for by name."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sloproof.environment.components import TOOLS
+from sloproof.environment.local import LocalEnvironment
+from sloproof.environment.lockfile import load_lock
+from sloproof.environment.progress_display import showing
+from sloproof.environment.toolchain import Tool, default_cache_dir, resolve
+from sloproof.platform_files import platform_file
+from sloproof.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a backend.
+
+    Attributes:
+        root: The project's root.
+        settings: The project's settings.
+        run_id: Names the run.
+        environ: Environment variables of the caller.
+        is_owned: Everything ends with this process.
+        tools_mirror: Where release archives come from instead of from their projects; None for their own.
+        tools_offline: Get nothing over the network.
+    """
+
+    root: Path
+    settings: Settings
+    run_id: str
+    environ: Mapping[str, str]
+    is_owned: bool = True
+    tools_mirror: str | None = None
+    tools_offline: bool = False
+
+
+def find_tools(wish: Wish, console: Console) -> Mapping[str, Tool]:
+    """Return the programs of the local environment, obtaining what is missing and saying so on a console.
+
+    Raises:
+        ToolError: One can be had by no way.
+    """
+    platform_dir = wish.root / wish.settings.platform_dir if wish.settings.platform_dir else None
+    lock = load_lock(platform_file(platform_dir, "tools.lock"))
+    with showing(console) as progress:
+        return resolve(
+            TOOLS,
+            lock=lock,
+            cache_dir=default_cache_dir(wish.environ),
+            path=wish.environ.get("PATH", ""),
+            progress=progress,
+            mirror=wish.tools_mirror,
+            offline=wish.tools_offline,
+        )
+
+
+def make_local(wish: Wish, tools: Mapping[str, Tool]) -> LocalEnvironment:
+    """Return a local environment that is not started yet."""
+    return LocalEnvironment(
+        wish.settings,
+        wish.root,
+        {name: tool.path for name, tool in tools.items()},
+        run_id=wish.run_id,
+        environ=wish.environ,
+        faults_token=secrets.token_urlsafe(24) if wish.settings.service.faults else "",
+        is_owned=wish.is_owned,
+    )
+
+
+def state_file(root: Path, environ: Mapping[str, str]) -> Path:
+    """Return where `sloproof up` notes the environment of a project, for others to attach to."""
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/")) / ".local" / "state")
+    digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
+    return Path(base) / "sloproof" / f"{root.resolve().name}-{digest}.json"

@@ -1,0 +1,30 @@
+"""What tests of several packages share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def tool_path() -> Callable[[str], Path]:
+    """Return a function that finds a program on PATH or in the tool cache, and skips where it is in neither."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sloproof" / "tools"
+
+    def find(name: str) -> Path:
+        on_path = shutil.which(name)
+        if on_path:
+            return Path(on_path)
+        cached = [path for path in cache.glob(f"{name}/*/{name}") if os.access(path, os.X_OK)]
+        if not cached:
+            pytest.skip(f"{name} is not in the tool cache: run `sloproof tools`")
+        return max(cached, key=lambda path: path.stat().st_mtime)
+
+    return find

@@ -1,0 +1,245 @@
+"""The service as it is run: several workers, real sockets, signals."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from itertools import count
+
+from tests.service.observed import REQUEST
+from tests.service.running import Running, files_of, is_alive, wait_for
+
+COUNT = "app_request_count_total"
+ACTIVE = "app_active_requests"
+
+
+def burst(service: Running, number: int, path: str = "/", threads: int = 8) -> list[int]:
+    """Send so many requests, each on its own connection; return the statuses of those that were answered."""
+
+    def one(_: int) -> int:
+        try:
+            return service.get(path)[0]
+        except OSError:
+            return 0
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(one, range(number)))
+
+
+def test_counts_stay_whole_when_workers_die_and_recycle(start: Running) -> None:
+    """Counts of workers that were killed or replaced are kept, in-flight ones forgotten, and files do not pile up."""
+    service = start(SERVICE_WORKERS="2", SERVICE_MAX_REQUESTS="40")
+    answered = burst(service, 100).count(200)
+    doomed = service.workers[0]
+    service.faults(hang=True)
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        cut = [pool.submit(burst, service, 1, "/api/users", 1) for _ in range(6)]
+        wait_for(lambda: service.total(ACTIVE) == 6, 5, "six requests in flight")
+        for worker in service.workers:
+            worker.kill()
+        assert [one.result() for one in cut] == [[0]] * 6
+    wait_for(lambda: not is_alive(doomed.pid), 3, "the worker's end")
+    service.faults()
+    answered += burst(service, 100).count(200)
+    wait_for(lambda: service.total(ACTIVE) == 0, 3, "nothing in flight")
+    samples = service.samples
+    assert answered == 200
+    assert sum(value for (name, _), value in samples.items() if name == COUNT) == answered
+    assert sum(v for (name, _), v in samples.items() if name == "app_request_latency_seconds_count") == answered
+    lines = [line for line in service.lines if " [INFO] GET / 200 " in line]
+    assert len(lines) == answered
+    assert service.unparsable_lines == []
+    files = list((start.log_path.parent / "state").glob("counter_*.db"))
+    assert len(files) <= 2 + 2, files  # the master's, the archive, one a worker
+
+
+def test_probes_answer_while_every_place_is_taken_by_hanging_requests(start: Running) -> None:
+    """More clients than threads hang, and more connect and say nothing: probes, scrape and switch still answer."""
+    service = start(SERVICE_WORKERS="2", SERVICE_THREADS="2", SERVICE_QUEUE_SIZE="4", SERVICE_QUEUE_SECONDS="3")
+    service.faults(hang=True)
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(40) as pool:
+        for index in range(60):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+            sock.sendall(b"GET /api/users HTTP/1.1\r\nHost:" if index % 2 else b"")
+        hanging = [pool.submit(service.get, "/api/users", timeout=20) for _ in range(40)]
+        wait_for(lambda: service.total(ACTIVE) >= 8, 5, "full queues")
+        slowest = 0.0
+        for path in ("/health/liveness", "/health/readiness", "/metrics") * 8:
+            began = time.perf_counter()
+            assert service.get(path)[0] == 200
+            slowest = max(slowest, time.perf_counter() - began)
+        service.faults()
+        statuses = [one.result()[0] for one in hanging]
+    assert slowest < 1
+    assert set(statuses) == {200, 503}
+    # Four places work and eight wait; everyone else is turned away at once.
+    assert statuses.count(200) == 12
+    wait_for(lambda: service.total(ACTIVE) == 0, 3, "nothing in flight")
+    assert service.total("app_error_count_total", error_type="overload") == statuses.count(503)
+    assert service.total(COUNT) == 40
+
+
+def test_term_turns_readiness_red_and_loses_no_request(start: Running) -> None:
+    """From SIGTERM to the end no connection that came up is reset, and what was answered was counted and logged."""
+    service = start(
+        SERVICE_WORKERS="2", SERVICE_DRAIN_SECONDS="0.4", SERVICE_USERS_LATENCY_MEDIAN_SECONDS="0.05",
+        SERVICE_USERS_LATENCY_SIGMA="0",
+    )  # fmt: skip
+    outcomes: list[str] = []
+    readiness: list[bytes] = []
+
+    def client(_: int) -> None:
+        for _turn in count():
+            try:
+                outcomes.append(str(service.get("/api/users", timeout=5)[0]))
+            except ConnectionRefusedError:
+                return
+            except OSError as error:
+                outcomes.append(repr(error))
+                return
+
+    def prober() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                readiness.append(service.get("/health/readiness", timeout=5)[1])
+
+    with concurrent.futures.ThreadPoolExecutor(13) as pool:
+        clients = [pool.submit(client, number) for number in range(12)]
+        clients.append(pool.submit(prober))
+        wait_for(lambda: len(outcomes) > 40, 5, "traffic")
+        assert service.end() == 0
+        for one in clients:
+            one.result()
+    assert set(outcomes) == {"200"}
+    assert b"draining" in readiness[-1]
+    assert sum(" GET /api/users 200 " in line for line in service.lines) == len(outcomes)
+    assert service.errors == ""
+
+
+def test_idle_connections_do_not_hold_up_the_end(start: Running) -> None:
+    service = start(SERVICE_WORKERS="1")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        kept = stack.enter_context(service.connection())
+        kept.request("GET", "/")
+        kept.getresponse().read()
+        began = time.monotonic()
+        assert service.end(signal.SIGINT) == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_hang_ends_with_the_service(start: Running) -> None:
+    """Requests that hang are answered when the service is told to end, as requests in flight are."""
+    service = start(SERVICE_WORKERS="1")
+    service.faults(hang=True)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(service.get, "/api/users")
+        wait_for(lambda: service.total(ACTIVE) == 1, 3, "a request that hangs")
+        assert service.end() == 0
+        assert hanging.result()[0] == 200
+
+
+def test_killed_master_leaves_neither_workers_nor_files(start: Running) -> None:
+    before = files_of()
+    service = start(SERVICE_WORKERS="2", SERVICE_STATE_DIR="", SERVICE_GRACE_SECONDS="1")
+    assert len(files_of() - before) == 1
+    service.faults(hang=True)
+    pids = [worker.pid for worker in service.workers]
+    assert len(pids) == 2
+    with socket.create_connection(("127.0.0.1", service.port)) as held:
+        held.sendall(b"POST /api/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert service.process is not None
+        service.process.kill()
+        service.process.wait()
+        wait_for(lambda: not any(is_alive(pid) for pid in pids), 15, "the workers' end")
+    assert files_of() <= before
+
+
+def test_faults_reach_every_worker_at_once_and_survive_a_new_one(start: Running) -> None:
+    service = start(SERVICE_WORKERS="3")
+    for ratio, expected in ((1.0, 500), (0.0, 200)) * 3:
+        service.faults(error_ratio=ratio)
+        assert set(burst(service, 24, "/api/users")) == {expected}
+    service.faults(dependency_down=True)
+    for worker in service.workers:
+        worker.kill()
+    assert set(burst(service, 12, "/health/readiness")) <= {503, 0}
+
+
+def test_requests_that_the_server_refuses_are_accounted_for(start: Running) -> None:
+    """What gunicorn itself rejects gets an id, a line and a count like anything else."""
+    service = start(SERVICE_WORKERS="1")
+    refused = {
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\nTransfer-Encoding: foo\r\n\r\n": 501,
+        b"B\x01D / HTTP/1.1\r\n\r\n": 400,
+        b"G" * 4096 + b" / HTTP/1.1\r\n\r\n": 414,
+        b"get / HTTP/1.1\r\n\r\n": 400,
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n": 414,
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n": 431,
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n": 400,
+    }
+    for data, status in refused.items():
+        answer = service.raw(data)
+        assert answer.startswith(b"HTTP/1.1 %d " % status), (data[:80], answer)
+        assert b"X-Request-ID: " in answer
+    wait_for(lambda: service.total(COUNT) == len(refused), 2, "all counts")
+    assert service.total("app_error_count_total") == len(refused)
+    assert service.total(COUNT, http_status="501", endpoint="/", method="GET") == 1
+    wanted = " [INFO] GET / 501 "
+    assert [line.endswith("request_id=mine") for line in service.lines if wanted in line] == [True]
+    assert service.unparsable_lines == []
+
+
+def test_lines_longer_than_a_pipe_takes_at_once_do_not_mix(start: Running) -> None:
+    """Two workers write tracebacks to one full pipe, and each line comes out whole."""
+    process = start.launch(stdout=subprocess.PIPE, SERVICE_WORKERS="2", SERVICE_LOG_LEVEL="DEBUG")
+    assert process.stdout is not None
+    with process.stdout as stdout:
+        for raw in stdout:
+            if b"Listening at" in raw:
+                start.port = int(raw.partition(b"127.0.0.1:")[2].partition(b" ")[0])
+                break
+        with concurrent.futures.ThreadPoolExecutor(9) as pool:
+            sent = pool.submit(burst, start, 300, "/api/error?type=exception")
+            # Only now does anyone read, so that the pipe is full first.
+            wait_for(lambda: len(start.workers) == 2, 3, "workers")
+            lines: list[bytes] = []
+            while sum(b" [INFO] GET /api/error 500 " in line for line in lines) < 300:
+                lines.append(stdout.readline())
+            assert sent.result() == [500] * 300
+    from tests.service.observed import LINE  # noqa: PLC0415
+
+    texts = [line.decode().rstrip("\n") for line in lines]
+    assert all(LINE.fullmatch(text) for text in texts)
+    assert sum("Traceback (most recent call last)" in text for text in texts) == 300
+
+
+def test_clients_that_hang_up_are_counted_and_leave_nothing_in_flight(start: Running) -> None:
+    service = start(SERVICE_WORKERS="2")
+    service.faults(added_latency_seconds=0.2)
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", service.port)) as sock:
+            sock.sendall(b"GET /api/users HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_for(lambda: service.total(COUNT, endpoint="/api/users") == 10, 3, "ten counts")
+    wait_for(lambda: service.total(ACTIVE) == 0, 3, "nothing in flight")
+    assert sum(bool(REQUEST.search(line)) for line in service.lines) == 10
+
+
+def test_service_is_ready_quickly(start: Running) -> None:
+    began = time.perf_counter()
+    start()
+    assert time.perf_counter() - began < 3, "an order of magnitude, not the goal: other jobs run beside this"
+
+
+def test_wrong_settings_and_a_taken_port_stop_the_start(start: Running) -> None:
+    assert start.launch(SERVICE_PORT="http").wait(5) == 2
+    assert "SERVICE_PORT: expected a whole number from 0 to 65535, saw 'http'" in start.errors
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert start.launch(SERVICE_PORT=port).wait(5) == 1
+    assert f"127.0.0.1:{port}" in start.errors
