@@ -3,7 +3,7 @@ Feature: Alerts
 
   Scenario: A failing database pages someone, in time, and the page clears
     Given load of 40 requests a second on the usual mix
-    And alert "ErrorRatioHigh" has been quiet for "1 s" of it
+    And alert "ErrorRatioHigh" has been quiet for "1 s"
     When the database fails for 80 % of requests
     Then alert "ErrorRatioHigh" fires within its bound
     And a page for alert "ErrorRatioHigh" is delivered within its bound
@@ -12,6 +12,7 @@ Feature: Alerts
 
   @needs_processes @serial
   Scenario: A dead service pages someone, in time
+    Given alert "ServiceDown" has been quiet for "1 s"
     When component "service" is stopped
     Then alert "ServiceDown" fires within its bound
     And a page for alert "ServiceDown" is delivered within its bound

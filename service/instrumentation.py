@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from service.exchange import StartResponse, WsgiApp
     from service.logs import ServiceLog
-    from service.log_format import is_sane_id
 from service.metrics import Metrics
 
 _REQUEST_LINE = re.compile(rb"([!-~]{1,32}) (/[!-~]*?)[? ]")

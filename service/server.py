@@ -188,7 +188,7 @@ def serve(settings: Settings, state_dir: StateDir) -> None:
 
 
 def _allow_open_files() -> None:
-    """Raise the soft limit of open files as far as the connections need: a login shell's is for programs, not servers."""
+    """Raise the soft limit of open files as far as the connections need: the usual one is no server's."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(_MAX_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.application import Service
+    from service.exchange import WsgiApp
 
 # Enough for every head that people send; a longer one is left to the server's own limits.
 _HEAD_BYTES = 16 * 1024
@@ -165,7 +166,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Take the application, and note of each request that it got there and when it began."""
         super().load_wsgi()
-        app, at_work = self.wsgi, self._at_work
+        app: WsgiApp = self.app.wsgi()
+        at_work = self._at_work
 
         def note(environ: dict[str, Any], respond: Any) -> Any:
             at_work.has_reached_app = True

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.service.observed import Observed
 from tests.service.running import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -19,8 +22,8 @@ def observed() -> Iterator[Observed]:
 
 
 @pytest.fixture
-def make_observed() -> Iterator[type[Observed]]:
-    yield Observed
+def make_observed() -> type[Observed]:
+    return Observed
 
 
 @pytest.fixture

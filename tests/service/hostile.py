@@ -3,31 +3,108 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PATHS = (
-    "/", "/api/users", "/api/echo", "/api/error?type=exception", "/api/error?type=client", "//api/users", "/api/users/",
-    "/api//users", "/api/../api/users", "/api%2fusers", "/API/USERS", "/api/users;x=1", "/api/users%00", "/%ff%fe",
-    "/api/error?type=%0a2026-01-01%20[ERROR]%20forged%20-%20request_id=x", "/metrics/", "/health/liveness/x", "*",
-    "http://elsewhere/api/users", "/faults", "/.env", "/?" + "q=1&" * 300, "/%0d%0aSet-Cookie:x", "/\u2028",
-)  # fmt: skip
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW", "get", "PROPFIND", "G T",
-            "A" * 300, "", "GET\t", "\x00")  # fmt: skip
+    "/",
+    "/api/users",
+    "/api/echo",
+    "/api/error?type=exception",
+    "/api/error?type=client",
+    "//api/users",
+    "/api/users/",
+    "/api//users",
+    "/api/../api/users",
+    "/api%2fusers",
+    "/API/USERS",
+    "/api/users;x=1",
+    "/api/users%00",
+    "/%ff%fe",
+    "/api/error?type=%0a2026-01-01%20[ERROR]%20forged%20-%20request_id=x",
+    "/metrics/",
+    "/health/liveness/x",
+    "*",
+    "http://elsewhere/api/users",
+    "/faults",
+    "/.env",
+    "/?" + "q=1&" * 300,
+    "/%0d%0aSet-Cookie:x",
+    "/\u2028",
+)
+_METHODS = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "BREW",
+    "get",
+    "PROPFIND",
+    "G T",
+    "A" * 300,
+    "",
+    "GET\t",
+    "\x00",
+)
 _HEADERS = (
-    "X-Request-ID: {word}", "X-Request-ID: a b", "X-Request-ID: \x0b", "Host: {word}", "Host: a..b", "Host: " + "h" * 300,
-    "Host: [::1", "Content-Type: application/json", "Content-Type: \xff", "Upgrade: websocket\r\nConnection: Upgrade",
-    "Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Transfer-Encoding: foo", "Transfer-Encoding: chunked, identity", "Content-Length: -1",
-    "Content-Length: 99999999999999999999", "Content-Length: 3", "Expect: 100-continue", "Expect: magic",
-    "Accept: application/openmetrics-text; q=nonsense", "Accept: \xff;;q=a", "SCRIPT_NAME: /x", "Script-Name: /api",
-    "X-Forwarded-Proto: https", "X-Forwarded-Protocol: ssl\r\nX-Forwarded-Ssl: off", "Authorization: Bearer \xe9",
-    "Cookie: " + "c=" * 2000, "Range: bytes=0-0", "If-None-Match: *", " folded: x", "No-Colon", "{word}: {word}",
-    "X: " + "y" * 9000, "Connection: keep-alive, {word}", "Content-Encoding: gzip",
-)  # fmt: skip
+    "X-Request-ID: {word}",
+    "X-Request-ID: a b",
+    "X-Request-ID: \x0b",
+    "Host: {word}",
+    "Host: a..b",
+    "Host: " + "h" * 300,
+    "Host: [::1",
+    "Content-Type: application/json",
+    "Content-Type: \xff",
+    "Upgrade: websocket\r\nConnection: Upgrade",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: gzip",
+    "Transfer-Encoding: foo",
+    "Transfer-Encoding: chunked, identity",
+    "Content-Length: -1",
+    "Content-Length: 99999999999999999999",
+    "Content-Length: 3",
+    "Expect: 100-continue",
+    "Expect: magic",
+    "Accept: application/openmetrics-text; q=nonsense",
+    "Accept: \xff;;q=a",
+    "SCRIPT_NAME: /x",
+    "Script-Name: /api",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Protocol: ssl\r\nX-Forwarded-Ssl: off",
+    "Authorization: Bearer \xe9",
+    "Cookie: " + "c=" * 2000,
+    "Range: bytes=0-0",
+    "If-None-Match: *",
+    " folded: x",
+    "No-Colon",
+    "{word}: {word}",
+    "X: " + "y" * 9000,
+    "Connection: keep-alive, {word}",
+    "Content-Encoding: gzip",
+)
 _BODIES = (
-    b"", b"{}", b"NaN", b"[" * 5000, b"\x00\xff", b'{"a":1}', b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"FFFFFFFFFFFFFFFF\r\n",
-    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"0\r\n\r\n", b'"' + b"a" * 3000 + b'"',
-)  # fmt: skip
+    b"",
+    b"{}",
+    b"NaN",
+    b"[" * 5000,
+    b"\x00\xff",
+    b'{"a":1}',
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"zz\r\n",
+    b"FFFFFFFFFFFFFFFF\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"0\r\n\r\n",
+    b'"' + b"a" * 3000 + b'"',
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
@@ -14,6 +13,9 @@ from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 from service import create_app
 from service.logs import LineWriter, ServiceLog
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # What [tool.sloproof.logs] needs to know of the service's text lines.
 LINE = re.compile(
@@ -78,9 +80,11 @@ class Observed:
         self.client = Client(self.app)
 
     def __enter__(self) -> Self:
+        """Return this."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Forget the lines."""
         self._file.close()
 
     def send(self, method: str, path: str, **given: Any) -> TestResponse:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from tests.service.observed import LINE, TOKEN, Samples, samples_of, total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 FAST = {
@@ -181,4 +182,4 @@ def is_alive(pid: int) -> bool:
 
 def files_of(prefix: str = "users-api-") -> set[str]:
     """Return the private folders that services keep in memory now."""
-    return {name for name in os.listdir("/dev/shm") if name.startswith(prefix)}
+    return {path.name for path in Path("/dev/shm").glob(f"{prefix}*")}

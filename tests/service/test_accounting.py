@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.test import EnvironBuilder
 
+from service.admission import Admission
 from service.application import fixed_paths
 from service.metrics import LATENCY_BUCKETS, expected_answers
 from tests.service.observed import Observed, fast, label_values, total
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ACTIVE, COUNT, ERRORS = "app_active_requests", "app_request_count_total", "app_error_count_total"
 LATENCY = "app_request_latency_seconds"
-CASES = [
+CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/", {}), ("HEAD", "/", {}), ("OPTIONS", "/api/echo", {}), ("GET", "/api/users", {}),
     ("POST", "/api/users", {}), ("BREW", "/api/users", {}), ("GET", "/nope", {}), ("TRACE", "/nope", {}),
     ("POST", "/api/echo", {"data": b"{}", "content_type": "application/json"}),
@@ -72,9 +75,11 @@ class Body:
         self.parts, self.on_close, self.closed = iter(parts), on_close, 0
 
     def __iter__(self) -> Iterator[bytes]:
+        """Return this."""
         return self
 
     def __next__(self) -> bytes:
+        """Do what comes next."""
         part = next(self.parts)
         if isinstance(part, Exception):
             raise part
@@ -212,7 +217,7 @@ def test_exposition_is_openmetrics_when_asked(observed: Observed) -> None:
         ("a,b", False), (".hidden", False),
     ],
 )  # fmt: skip
-def test_request_id_is_kept_if_sane_and_replaced_otherwise(observed: Observed, given: str, is_kept: bool) -> None:
+def test_request_id_is_kept_if_sane_and_replaced_otherwise(observed: Observed, given: str, *, is_kept: bool) -> None:
     _, _, headers = observed.call({"HTTP_X_REQUEST_ID": given, "PATH_INFO": "/api/error"})
     assert (headers["X-Request-ID"] == given) is is_kept
     assert {request_id for _, _, request_id in observed.events} == {headers["X-Request-ID"]}
@@ -220,13 +225,19 @@ def test_request_id_is_kept_if_sane_and_replaced_otherwise(observed: Observed, g
         assert len(headers["X-Request-ID"]) == 36
 
 
-def test_an_exception_while_answering_404_or_a_probe_is_still_told(observed: Observed) -> None:
+def test_an_exception_while_answering_a_scrape_is_told(observed: Observed, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> Any:
         raise OSError("no numbers")
 
-    observed.app.metrics.expose = broken  # type: ignore[method-assign]
+    monkeypatch.setattr(observed.app.metrics, "expose", broken)
     assert observed.send("GET", "/metrics").status_code == 500
     assert [level for level, message, _ in observed.events if "Traceback" in message] == ["ERROR"]
+
+
+def admission(observed: Observed) -> Admission:
+    inside = observed.app.instrumentation._app
+    assert isinstance(inside, Admission)
+    return inside
 
 
 def test_admission_lets_some_work_some_wait_and_turns_the_rest_away(make_observed: type[Observed]) -> None:
@@ -242,9 +253,7 @@ def test_admission_lets_some_work_some_wait_and_turns_the_rest_away(make_observe
             worker.start()
             while gauge.get() < number:
                 pass
-        waiting = observed.app.flask
-        assert waiting is not None
-        while observed.app.instrumentation._app._waiting_places.qsize():
+        while admission(observed)._waiting_places.qsize():
             pass
         turned_away = observed.send("GET", "/api/users")
         assert (turned_away.status_code, turned_away.headers["Retry-After"]) == (503, "5")
@@ -264,7 +273,7 @@ def test_a_wait_that_takes_too_long_ends_in_503(make_observed: type[Observed]) -
         answers: list[int] = []
         first = threading.Thread(target=lambda: answers.append(observed.send("GET", "/api/users").status_code))
         first.start()
-        while observed.app.instrumentation._app._places.qsize():
+        while admission(observed)._places.qsize():
             pass
         assert observed.send("GET", "/api/users").status_code == 503
         first.join(5)

@@ -82,6 +82,7 @@ def test_the_label_of_a_path_is_the_rule_that_answers_it(observed: Observed) -> 
     adapter = observed.app.flask.url_map.bind("host")
     for one in hostile_requests(600, 2):
         path = str(one.environ["PATH_INFO"])
+        rule: str | None
         try:
             found = adapter.match(path.encode("latin-1").decode("utf-8", "replace"), method="GET", return_rule=True)
             rule = found[0].rule

@@ -10,7 +10,7 @@ import subprocess
 import time
 from itertools import count
 
-from tests.service.observed import REQUEST
+from tests.service.observed import LINE, REQUEST
 from tests.service.running import Running, files_of, is_alive, wait_for
 
 COUNT = "app_request_count_total"
@@ -212,8 +212,6 @@ def test_lines_longer_than_a_pipe_takes_at_once_do_not_mix(start: Running) -> No
             while sum(b" [INFO] GET /api/error 500 " in line for line in lines) < 300:
                 lines.append(stdout.readline())
             assert sent.result() == [500] * 300
-    from tests.service.observed import LINE  # noqa: PLC0415
-
     texts = [line.decode().rstrip("\n") for line in lines]
     assert all(LINE.fullmatch(text) for text in texts)
     assert sum("Traceback (most recent call last)" in text for text in texts) == 300

@@ -26,7 +26,7 @@ def test_settings_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SERVICE_PORT", "65536"), ("SERVICE_PORT", "8_000"), ("SERVICE_PORT", "８０００"), ("SERVICE_PORT", ""),
+        ("SERVICE_PORT", "65536"), ("SERVICE_PORT", "8_000"), ("SERVICE_PORT", "\uff18\uff10"), ("SERVICE_PORT", ""),
         ("SERVICE_WORKERS", "0"), ("SERVICE_WORKERS", "-1"), ("SERVICE_THREADS", "many"),
         ("SERVICE_USERS_ERROR_RATIO", "nan"), ("SERVICE_USERS_ERROR_RATIO", "1.01"),
         ("SERVICE_USERS_ERROR_RATIO", "2%"), ("SERVICE_DRAIN_SECONDS", "inf"), ("SERVICE_DRAIN_SECONDS", "-0.1"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.service.observed import samples_of, total
 from tests.service.running import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SCRIPT = """
 import os, sys, threading
-from pathlib import Path
 from service.metrics import Metrics
 from service.shared_counters import SharedCounters
 

@@ -61,10 +61,10 @@ def _ask(harness: Harness, resolved: ResolvedQuery, seen: Observation, *, may_be
                                may_be_empty=may_be_empty)
         window = Window(seen.before.covers - timedelta(minutes=1), seen.after.covers + timedelta(seconds=1))
         if resolved.expression.lstrip().startswith("{"):
-            streams = clients.loki.query_range(resolved.expression, window, limit=100)
+            streams = clients.loki.query_range(resolved.expression, window)
             newest = max((entry.time for stream in streams for entry in stream.entries), default=None)
             return PanelAnswer(resolved, streams=streams, data_time=newest, may_be_empty=may_be_empty)
-        series = clients.loki.query(resolved.expression, window.end)
+        series = clients.loki.query(resolved.expression, at)
         return PanelAnswer(resolved, series=series, data_time=at if series else None, may_be_empty=may_be_empty)
     except QueryError as error:
         return PanelAnswer(resolved, error=str(error), may_be_empty=may_be_empty)

@@ -8,6 +8,7 @@ own leave out a point that has no neighbour and bridge a gap on a logarithmic sc
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ from sloproof.report.series import Point, log_ticks, ticks, time_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+# pygal leaves a finder for its plug-ins behind, of a kind that Python 3.11 warns of at every later import.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("pygal")]
 
 _WIDTH, _HEIGHT = 520, 220
 # Room for labels, in the size that they have on a phone.

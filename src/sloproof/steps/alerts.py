@@ -19,9 +19,9 @@ from sloproof.trial import Trial
 _POLL = timedelta(milliseconds=50)
 
 
-@given(parsers.parse('alert "{name:text}" has been quiet for "{length:duration}" of it', TYPES))
+@given(parsers.parse('alert "{name:text}" has been quiet for "{length:duration}"', TYPES))
 def has_been_quiet(trial: Trial, name: str, length: timedelta) -> None:
-    """Wait until the rule has been evaluated over that much healthy load without the alert being active."""
+    """Wait until the rule has been evaluated for so long without the alert being active."""
     start = datetime.now(UTC)
     trial.watch("liveness", length)
     end = datetime.now(UTC)

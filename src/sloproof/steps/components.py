@@ -30,8 +30,9 @@ def freeze(trial: Trial, name: str) -> None:
 @when(parsers.parse('component "{name:text}" is started again', TYPES))
 def start_again(trial: Trial, name: str) -> None:
     """Start a program that was stopped, or let a frozen one go on, and wait until it is ready."""
-    trial.harness.revive_component(name)
+    # It may be seen again before it says that it is ready.
     trial.changed_at = datetime.now(UTC)
+    trial.harness.revive_component(name)
 
 
 @when(parsers.parse('component "{name:text}" is restarted', TYPES))
