@@ -84,8 +84,10 @@ class Instrumentation:
         line = _REQUEST_LINE.match(head)
         method = line[1].decode("ascii") if line else ""
         endpoint = self.endpoint_of(line[2].decode("ascii")) if line else UNMATCHED
-        kind = ProbeExchange if endpoint in self._observers else Exchange
-        exchange = kind(
+        if endpoint in self._observers:
+            # It was no probe, or else it would have been answered; and an error that nobody counts is a lie.
+            endpoint = UNMATCHED
+        exchange = Exchange(
             self._metrics, self._log, endpoint=endpoint, method=bounded_method(method), request_id=request_id
         )
         error_type = SERVER_ERROR if status >= _FIRST_SERVER_ERROR else CLIENT_ERROR

@@ -47,17 +47,19 @@ class LineWriter:
         """Write one line. Never raises: whoever reads the log being gone is no reason to fail a request."""
         if self._silent():
             return
-        with contextlib.suppress(OSError):
+        try:
             if self._is_divisible:
                 self._write_in_turn(line)
             else:
                 self._write(line)
+        except OSError:
+            return
 
     def _write(self, line: bytes) -> None:
-        rest = memoryview(line)
-        while rest:
+        written = 0
+        while written < len(line):
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                written += os.write(self._descriptor, line[written:] if written else line)
             except BlockingIOError:
                 # Whoever gave us this pipe does not want to wait at their end, which makes ours impatient too.
                 select.select((), (self._descriptor,), ())

@@ -188,7 +188,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             _log.error("The server failed to read a request", exc_info=exc)
         phrase = HTTPStatus(status).phrase
         is_client = status < _FIRST_SERVER_ERROR
-        message = f"{'Client' if is_client else 'Server'} error occurred: {phrase}: {exc}"
+        # The exception's own text repeats what the client wrote, which has no place in the log.
+        message = f"{'Client' if is_client else 'Server'} error occurred: {phrase} ({type(exc).__name__})"
         # Answered first and accounted for then, as any request is: its time includes the answer.
         request_id = self.service.instrumentation.request_id_of(conn.head)
         body = problem_body(CLIENT_ERROR if is_client else SERVER_ERROR, phrase.lower(), request_id)

@@ -86,8 +86,9 @@ def test_delta_of_a_series_born_under_watch_counts_from_zero() -> None:
         [up({3: 1, 4: 1})],
         [up({2: 1}, {"job": "api", "instance": "b:1"})],
         [up({2: 1}, {**OWN, "zone": "x"}), up({2: 1}, {**OWN, "zone": "y"})],
+        [up({2: 1}), up({2: 1}, {**OWN, "code": "200"})],
     ],
-    ids=["none", "down", "went down", "long ago", "only after", "another", "not to be told apart"],
+    ids=["none", "down", "went down", "long ago", "only after", "another", "neither of two", "either of two"],
 )
 def test_delta_of_a_series_born_while_nobody_looked_is_bounded_not_guessed(targets: list[Series]) -> None:
     assert bounds({3: 137, 4: 140}, 2, 4, targets) == (3, 140)

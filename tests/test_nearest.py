@@ -52,12 +52,14 @@ def test_selector_parsing_takes_anything(text: str) -> None:
     [
         ("app_request_count", "never been a metric app_request_count; nearest: app_request_count_total"),
         ("app_requst_count_total", "nearest: app_request_count_total"),
+        ("app", "nearest: app_error_count_total, app_request_count_total"),
         ("zzz", "there has never been a metric zzz"),
         ('app_request_count_total{status="200"}', "has no label status; it has: http_status"),
         ('app_request_count_total{zone="a"}', "has no label zone; it has: endpoint, http_status, method"),
         ('app_request_count_total{http_status="500"}', 'has http_status="500"; there is: "200"'),
         ('app_request_count_total{endpoint="/api/user"}', 'there is: "/api/users"'),
         ('app_request_count_total{http_status=~"5.."}', 'has http_status=~"5.."; there is: "200", "415"'),
+        ('app_request_count_total{http_status=~"20"}', 'has http_status=~"20"'),
         ('app_request_count_total{method!~"GET|POST"}', 'has method!~"GET|POST"; there is: "GET", "POST"'),
         (
             'app_request_count_total{method="GET",endpoint="/api/users",http_status="415"}',

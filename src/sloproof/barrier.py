@@ -18,7 +18,7 @@ from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.clients.service import ServiceClient
 from sloproof.duration import format_duration
-from sloproof.errors import DeadlineError, SloproofError, UnavailableError
+from sloproof.errors import DeadlineError, UnavailableError
 from sloproof.model import RuleGroup, Series, Target, Window
 from sloproof.polling import wait_until
 from sloproof.settings import Settings
@@ -29,9 +29,18 @@ METRICS = "metrics"
 LOGS = "logs"
 RULES = "rules"
 
+# The components without which a pipeline gives no evidence.
+_NEEDS: Mapping[str, frozenset[str]] = {
+    METRICS: frozenset({"service", "prometheus"}),
+    LOGS: frozenset({"service", "promtail", "loki"}),
+    RULES: frozenset({"prometheus"}),
+}
+
 # Scrape timestamps may be aligned to the interval by up to 2 ms (Prometheus' scrape timestamp tolerance).
 _ALIGNMENT = timedelta(milliseconds=3)
 _POLL = timedelta(milliseconds=15)
+# How long a service may take to account for what it has answered before it is judged as it is.
+_REST = timedelta(seconds=1)
 # How far from its computed bound a healthy pipeline may be on a busy machine before it counts as dead.
 DEFAULT_GRACE = timedelta(seconds=6)
 
@@ -92,7 +101,8 @@ class Barrier:
         service: The service itself.
         send_sentinel: Sends one request that the service logs, records it in the ledger, and returns it.
         check_alive: Raises as soon as a component has ended by itself, which ends every wait.
-        down: Names of components that were stopped or paused on purpose; nothing is awaited of them.
+        down: Components that were stopped (`stopped`) or frozen (`paused`) on purpose. Nothing is awaited of one that
+            is stopped; a frozen one is found out by its silence, once.
         grace: What a busy machine may add to each computed bound.
         now: The clock.
     """
@@ -106,7 +116,7 @@ class Barrier:
         service: ServiceClient,
         send_sentinel: Callable[[], Sentinel],
         check_alive: Callable[[], None],
-        down: Callable[[], frozenset[str]],
+        down: Callable[[], Mapping[str, str]],
         grace: timedelta = DEFAULT_GRACE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -140,10 +150,9 @@ class Barrier:
         dead: dict[str, str] = {}
         bounds: dict[str, str] = {}
         # At rest before the sentinel, so that its line is the last; and after it, so that it is counted too.
-        if at_rest:
-            self._await_rest()
+        rests = at_rest and self._await_rest()
         sentinel = self._sentinel(dead)
-        if sentinel is not None and at_rest:
+        if sentinel is not None and rests:
             self._await_rest()
         covers = self._now()
         at = covers
@@ -169,8 +178,18 @@ class Barrier:
 
     def _in_bound(self, pipeline: str, dead: dict[str, str], wait: Callable[[timedelta], T]) -> T | None:
         """Wait for one pipeline's evidence; note the pipeline as dead when it does not come."""
-        # One deadline a pipeline: one that is known to be dead is looked at, not waited for.
-        grace = self._grace if pipeline not in self._dead else timedelta(0)
+        down = {name: how for name, how in self._down().items() if name in _NEEDS[pipeline]}
+        known = self._dead.get(pipeline)
+        stopped = [name for name, how in down.items() if how == "stopped"]
+        if stopped:
+            dead[pipeline] = f"{' and '.join(stopped)} was stopped"
+            return None
+        # One deadline a pipeline: one that is known to be dead is looked at, not waited for, and not even looked at
+        # while what made it so goes on.
+        if known is not None and down:
+            dead[pipeline] = known
+            return None
+        grace = self._grace if known is None else timedelta(0)
         try:
             return wait(grace)
         except (DeadlineError, UnavailableError) as error:
@@ -178,33 +197,36 @@ class Barrier:
             return None
 
     def _sentinel(self, dead: dict[str, str]) -> Sentinel | None:
+        if self._down().get("service") == "stopped":
+            dead[LOGS] = "service was stopped"
+            return None
         try:
             return self._send_sentinel()
         except UnavailableError as error:
             dead[LOGS] = f"the service did not answer the request whose log line was to be looked for: {error}"
             return None
 
-    def _await_rest(self) -> None:
+    def _await_rest(self) -> bool:
         """Wait until the service has accounted for what it has answered: its in-flight gauge is at 0.
 
         Accounting happens after the last byte is sent, so a client can hold an answer that is not counted yet. A gauge
         that never comes down is a claim of its own (`gauge_at_rest`), so it ends this wait without a verdict.
         """
         gauge = self._settings.metrics.in_flight
-        if gauge is None:
-            return
+        if gauge is None or "service" in self._down():
+            return False
         try:
             wait_until(
                 lambda: self._service.gauge_value(gauge),
                 lambda value: value == 0,
                 what=f"{gauge} at 0",
-                timeout=timedelta(seconds=2),
+                timeout=_REST,
                 interval=timedelta(milliseconds=5),
                 check_alive=self._check_alive,
             )
-        except SloproofError as error:
-            if not isinstance(error, (DeadlineError, UnavailableError)):
-                raise
+        except (DeadlineError, UnavailableError):
+            return False
+        return True
 
     def _await_scrape(self, after: datetime, grace: timedelta, bounds: dict[str, str]) -> datetime:
         """Return the timestamp of the youngest of the first good scrapes, one a target, begun after an instant."""
@@ -286,9 +308,6 @@ class Barrier:
 
     def _await_line(self, sentinel: Sentinel, grace: timedelta, bounds: dict[str, str]) -> tuple[timedelta, int]:
         """Return how long after its answer the sentinel's line came back from Loki, and the line's own time."""
-        stopped = self._down() & {"promtail", "loki"}
-        if stopped:
-            raise DeadlineError(f"expected a log line, but {' and '.join(sorted(stopped))} was stopped or paused")
         ship = timedelta(seconds=self._settings.logs.ship_seconds)
         bound = ship if grace else timedelta(0)
         bounds[LOGS] = f"time to ship {format_duration(ship)}"

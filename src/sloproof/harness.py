@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from sloproof.barrier import Anchor, Barrier, Sentinel, sentinel_id
+from sloproof.clients import Http
 from sloproof.clients.alertmanager import AlertmanagerClient
 from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
@@ -45,11 +46,13 @@ class Clients:
 def connect(environment: Environment, settings: Settings, faults_token: str = "") -> Clients:
     """Return clients for the servers of an environment that is up."""
     addresses = environment.addresses
+    # A server of the environment that takes longer than this is in trouble; waits are not made of one long silence.
+    timeout = timedelta(seconds=4)
     alertmanager, receiver = addresses.get("alertmanager"), addresses.get("receiver")
     return Clients(
         service=ServiceClient(addresses["service"], settings.service, faults_token=faults_token),
-        prometheus=PrometheusClient(addresses["prometheus"]),
-        loki=LokiClient(addresses["loki"]),
+        prometheus=PrometheusClient(Http(addresses["prometheus"], timeout=timeout)),
+        loki=LokiClient(Http(addresses["loki"], timeout=timeout)),
         alertmanager=AlertmanagerClient(alertmanager) if alertmanager else None,
         receiver=ReceiverClient(receiver) if receiver else None,
     )
@@ -97,7 +100,7 @@ class Harness:
         self._on_finding = on_finding
         self._on_load = on_load
         self._on_anchor = on_anchor
-        self._down: set[str] = set()
+        self._down: dict[str, str] = {}
         self._last: Anchor | None = None
         self._is_accounted = False  # nothing was sent since the last anchor
         self._background: RunningLoad | None = None
@@ -109,7 +112,7 @@ class Harness:
             service=clients.service,
             send_sentinel=self._send_sentinel,
             check_alive=environment.check_alive,
-            down=lambda: frozenset(self._down),
+            down=lambda: self._down,
         )
 
     # What is sent
@@ -312,13 +315,13 @@ class Harness:
 
     def stop_component(self, name: str) -> None:
         """Stop a component on purpose; what depends on it is blocked until it is started again."""
+        self._down[name] = "stopped"
         self.environment.stop_component(name)
-        self._down.add(name)
 
     def pause_component(self, name: str) -> None:
         """Freeze a component on purpose; what depends on it is blocked until it is resumed."""
+        self._down[name] = "paused"
         self.environment.pause_component(name)
-        self._down.add(name)
 
     def drain_service(self) -> tuple[ProbeSample, ...]:
         """Stop the service as a rollout does, and return what its readiness said from then until it was gone."""
@@ -342,7 +345,7 @@ class Harness:
             self.environment.start_component(name)
         else:
             self.environment.resume_component(name)
-        self._down.discard(name)
+        self._down.pop(name, None)
 
     def restore(self) -> None:
         """Undo what a scenario did: its load, its faults, what it stopped or paused."""

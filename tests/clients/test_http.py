@@ -73,6 +73,15 @@ def test_http_sends_credentials_tenant_and_headers() -> None:
     assert transport.asked[0].headers["Authorization"] == "Custom abc"
 
 
+def test_http_with_another_token_keeps_the_rest_and_hides_both_secrets() -> None:
+    server, transport = http(Answer(f"{SECRET} other-t0ken", 401), bearer_token=SECRET, tenant="team-a")
+    with pytest.raises(QueryError) as caught:
+        server.with_bearer_token("other-t0ken").get("/x", dict)
+    sent = transport.asked[0].headers
+    assert (sent["Authorization"], sent["X-Scope-OrgID"]) == ("Bearer other-t0ken", "team-a")
+    assert caught.value.details["answer"] == "*** ***"
+
+
 def test_http_turns_user_and_password_of_a_url_into_a_header_and_out_of_every_text() -> None:
     server, transport = http(Answer("", 500), url="http://joe:pa%40ss@server.test/prefix/")
     assert server.url("/x", {"q": "a b", "m": ["1", "2"]}) == "http://server.test/prefix/x?q=a+b&m=1&m=2"

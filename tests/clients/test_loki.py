@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -73,6 +74,12 @@ def test_query_range_loses_and_doubles_no_line_at_a_page_border(
         assert Counter(found) == Counter(there)
 
 
+def test_query_range_keeps_equal_lines_on_both_sides_of_a_page_border() -> None:
+    """Five lines that nothing tells apart, the border between them: each is there as often as it was written."""
+    there = [(BEGIN, "a", "x"), *[(BEGIN + 1, "a", "same")] * 5, (BEGIN + 2, "a", "z")]
+    assert [text for _, _, text in read(Store(there), 6)] == ["x", *["same"] * 5, "z"]
+
+
 def test_query_range_includes_both_ends_to_the_nanosecond() -> None:
     end = ns_from_instant(WINDOW.end)
     there = [(BEGIN - 1, "a", "before"), (BEGIN, "a", "first"), (end, "a", "last"), (end + 1, "a", "after")]
@@ -81,8 +88,8 @@ def test_query_range_includes_both_ends_to_the_nanosecond() -> None:
 
 def test_query_range_stops_at_the_limit_with_the_oldest() -> None:
     there = [(BEGIN + number // 3, "ab"[number % 2], str(number)) for number in range(40)]
-    for limit in (1, 7, 10, 11, 39, 40, 41):
-        found = read(Store(there), 10, limit)
+    for limit, shuffle in product((1, 7, 10, 11, 39, 40, 41), range(20)):
+        found = read(Store(there, shuffle=shuffle), 10, limit)
         assert len(found) == min(limit, 40)
         assert max(found)[0] <= BEGIN + (limit - 1) // 3
 

@@ -6,7 +6,7 @@ from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sloproof.clients.prometheus import PrometheusClient
@@ -94,6 +94,7 @@ def test_sample_times_are_exact_to_the_millisecond(milliseconds: int) -> None:
     ),
     st.timedeltas(timedelta(0), timedelta(days=3)),
 )
+@example(EPOCH, timedelta(0))
 def test_samples_ask_for_exactly_the_milliseconds_of_the_window(start: datetime, length: timedelta) -> None:
     """Whatever microseconds the ends fall on: the range, open at its left, holds what the window holds."""
     window = Window(start, start + length)

@@ -73,6 +73,7 @@ def test_send_says_how_no_answer_came() -> None:
     for error, kind in (
         (requests.ConnectionError(ConnectionRefusedError(111, "refused")), "refused"),
         (requests.ReadTimeout("slow"), "timeout"),
+        (requests.ConnectionError(TimeoutError(110, "the kernel gave up")), "timeout"),
         (requests.ConnectionError(ConnectionResetError(104, "reset")), "reset"),
     ):
         with pytest.raises(UnavailableError) as caught:
@@ -107,6 +108,13 @@ def test_exposition_gives_each_metric_with_its_samples() -> None:
     assert counter.samples == (ExposedSample("app_requests_total", {"path": '/a"b', "code": "200"}, 3),)
     assert found["app_seconds"].kind == "histogram"
     assert len(found["app_seconds"].samples) == 4
+
+
+def test_exposition_keeps_every_sample_of_a_metric_that_is_exposed_twice() -> None:
+    twice = '# TYPE a gauge\na{x="1"} 1\n# TYPE b gauge\nb 1\n# TYPE a gauge\na{x="2"} 2\n'
+    client, _ = service(Answer(twice))
+    assert len(client.exposition()["a"].samples) == 2
+    assert client.gauge_value("a") == 3
 
 
 def test_exposition_that_cannot_be_read_is_unavailable() -> None:

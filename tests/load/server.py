@@ -125,7 +125,8 @@ class Server:
                 send(b"SMTP 220 hello\r\n\r\n")
                 return False
             case "/silent":
-                time.sleep(30)
+                connection.recv(1)  # until the client gives up
+                return False
             case "/slow":
                 time.sleep(float(path.partition("=")[2]))
                 send(_OK)

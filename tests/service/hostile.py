@@ -31,6 +31,7 @@ _PATHS = (
     "http://elsewhere/api/users",
     "/faults",
     "/.env",
+    "/[ERROR]",
     "/?" + "q=1&" * 300,
     "/%0d%0aSet-Cookie:x",
     "/\u2028",
@@ -49,6 +50,7 @@ _METHODS = (
     "get",
     "PROPFIND",
     "G T",
+    "[ERROR]",
     "A" * 300,
     "",
     "GET\t",
@@ -154,8 +156,8 @@ def hostile_requests(count: int, seed: int) -> Iterator[Hostile]:
 
     for number in range(count):
         path = chance.choice(_PATHS) if chance.random() < 0.7 else "/" + word()
-        method = chance.choice(_METHODS[:9]) if chance.random() < 0.6 else chance.choice((*_METHODS, word()))
-        headers = [chance.choice(_HEADERS).format(word=word()) for _ in range(chance.randrange(5))]
+        method = chance.choice(_METHODS[:9]) if chance.random() < 0.8 else chance.choice((*_METHODS, word()))
+        headers = [chance.choice(_HEADERS).format(word=word()) for _ in range(chance.choice((0, 0, 1, 1, 2, 4)))]
         if chance.random() < 0.8:
             headers.append(f"Host: host-{number}")
         body = chance.choice(_BODIES)

@@ -24,6 +24,11 @@ def failures(samples: Samples, least: int) -> float:
     )
 
 
+def forged_lines(lines: list[str]) -> list[str]:
+    """Return the lines that a search for error lines finds although they are none."""
+    return [line for line in lines if "[ERROR]" in line and line[20:27] != "[ERROR]"]
+
+
 def attack_in_process(observed: Observed, count: int, seed: int = 1) -> None:
     """Send so many hostile requests past the server to the application, and judge what it makes of them."""
     before = observed.samples
@@ -34,6 +39,7 @@ def attack_in_process(observed: Observed, count: int, seed: int = 1) -> None:
     assert total(after, ERRORS) == failures(after, 400)
     assert failures(after, 500) == sum(status >= 500 for status in statuses)
     assert total(after, ACTIVE) == 0
+    assert forged_lines(observed.lines) == []
     assert {line["method"] for line in observed.requests} >= {"OTHER", "GET"}
 
 
@@ -60,6 +66,7 @@ def attack_over_sockets(service: Running, count: int, seed: int = 1, threads: in
     after = service.samples
     assert label_values(after) == label_values(before)
     assert service.unparsable_lines == []
+    assert forged_lines(service.lines) == []
     requests = [line for line in service.lines if REQUEST.search(line) and " [INFO] " in line]
     assert total(after, COUNT) == len(requests)
     assert total(after, ERRORS) == failures(after, 400)

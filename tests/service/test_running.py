@@ -179,6 +179,7 @@ def test_requests_that_the_server_refuses_are_accounted_for(start: Running) -> N
         b"B\x01D / HTTP/1.1\r\n\r\n": 400,
         b"G" * 4096 + b" / HTTP/1.1\r\n\r\n": 414,
         b"get / HTTP/1.1\r\n\r\n": 400,
+        b"GET /metrics HTTP/1.1\r\nTransfer-Encoding: foo\r\n\r\n": 501,
         b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n": 414,
         b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n": 431,
         b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n": 400,
@@ -190,6 +191,7 @@ def test_requests_that_the_server_refuses_are_accounted_for(start: Running) -> N
     wait_for(lambda: service.total(COUNT) == len(refused), 2, "all counts")
     assert service.total("app_error_count_total") == len(refused)
     assert service.total(COUNT, http_status="501", endpoint="/", method="GET") == 1
+    assert service.total(COUNT, http_status="501", endpoint="unmatched", method="GET") == 1
     wanted = " [INFO] GET / 501 "
     assert [line.endswith("request_id=mine") for line in service.lines if wanted in line] == [True]
     assert service.unparsable_lines == []

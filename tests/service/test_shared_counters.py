@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCRIPT = """
-import os, sys, threading
+import os, pathlib, sys, threading
 from service.metrics import Metrics
 from service.shared_counters import SharedCounters
 
-metrics = Metrics(SharedCounters(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
+metrics = Metrics(SharedCounters(pathlib.Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
 
 def worker(count, leaves=0):
     pid = os.fork()

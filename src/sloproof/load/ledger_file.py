@@ -98,11 +98,19 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Footer(msgspec.Struct, frozen=True, kw_only=True):
-    """That the file was closed, and what is in it: the number of entries, the earliest and the latest start."""
+    """That the file was closed, and what is in it.
+
+    Attributes:
+        entries: Their number.
+        first_ns: The earliest start.
+        last_ns: The latest start.
+        longest_ns: The longest duration.
+    """
 
     entries: int
     first_ns: int
     last_ns: int
+    longest_ns: int
 
 
 class LedgerWriter:
@@ -133,7 +141,7 @@ class LedgerWriter:
         self._encoder = msgspec.json.Encoder()
         self._buffer = bytearray()
         self._entries = 0
-        self._first_ns = self._last_ns = 0
+        self._first_ns = self._last_ns = self._longest_ns = 0
         self._flushed_ns = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,7 +177,10 @@ class LedgerWriter:
         start = entry.start_ns
         if not self._entries or start < self._first_ns:
             self._first_ns = start
-        self._last_ns = max(self._last_ns, start)
+        if start > self._last_ns:
+            self._last_ns = start
+        if entry.duration_ns > self._longest_ns:
+            self._longest_ns = entry.duration_ns
         self._entries += 1
         end = start + entry.duration_ns
         if end - self._flushed_ns >= _FLUSH_NS:
@@ -193,7 +204,11 @@ class LedgerWriter:
         """Write the last line and close the file; safe to call twice."""
         if self._file.closed:
             return
-        self._line(Footer(entries=self._entries, first_ns=self._first_ns, last_ns=self._last_ns))
+        self._line(
+            Footer(
+                entries=self._entries, first_ns=self._first_ns, last_ns=self._last_ns, longest_ns=self._longest_ns
+            )
+        )
         self.flush()
         self._file.close()
 
@@ -237,6 +252,13 @@ class LedgerFile:
                     f"expected the ledger's last line to count its entries, but {error}", file=path
                 ) from error
             self._end = start + last
+
+    @property
+    def horizon_ns(self) -> int:
+        """Return how long a request of this file took at most: exactly once it is closed, else as its writer bounds it."""
+        if self.footer is not None:
+            return self.footer.longest_ns
+        return 0 if self.header is None else self.header.horizon_ns
 
     def _read_header(self, line: bytes) -> Header:
         try:

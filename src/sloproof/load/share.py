@@ -137,7 +137,7 @@ class Share:
         return f"{self.job.id_prefix}-{arrival.number}"
 
     def _count(self, start: int, end: int, outcome: Outcome) -> None:
-        if self._first_ns is None:
+        if self._first_ns is None or start < self._first_ns:
             self._first_ns = start
         self._last_start_ns = max(self._last_start_ns, start)
         self._end_ns = end
