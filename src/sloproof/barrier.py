@@ -351,5 +351,3 @@ def _describe_scrapes(found: tuple[Series, ...], targets: list[Target]) -> str:
         rows.append(f"{series.labels.get('instance', '?')} {state}")
     errors = [f"{target.instance}: {target.last_error}" for target in targets if target.last_error]
     return "; ".join(rows + errors) or "no up series"
-
-

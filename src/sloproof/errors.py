@@ -82,8 +82,11 @@ class ComponentExitedError(SloproofError):
         how = "with unknown status" if exit_status is None else f"with status {exit_status}"
         if exit_status is not None and exit_status < 0:
             how = f"killed by signal {-exit_status}"
-        super().__init__(f"component {component} was expected to run, but it ended {how}",
-                         **details, last_lines="\n".join(last_lines))
+        super().__init__(
+            f"component {component} was expected to run, but it ended {how}",
+            **details,
+            last_lines="\n".join(last_lines),
+        )
 
 
 class UnavailableError(SloproofError):

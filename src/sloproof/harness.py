@@ -117,11 +117,24 @@ class Harness:
 
     # What is sent
 
-    def request(self, path: str, method: str = "GET", *, weight: float = 1.0, body: str | None = None,
-                headers: Mapping[str, str] | None = None) -> RequestSpec:
+    def request(
+        self,
+        path: str,
+        method: str = "GET",
+        *,
+        weight: float = 1.0,
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> RequestSpec:
         """Return a kind of request to this service, counted under the endpoint that the settings give its path."""
-        return RequestSpec(path=path, endpoint=self.settings.endpoint_of(path), method=method, weight=weight,
-                           body=body, headers=dict(headers or {}))
+        return RequestSpec(
+            path=path,
+            endpoint=self.settings.endpoint_of(path),
+            method=method,
+            weight=weight,
+            body=body,
+            headers=dict(headers or {}),
+        )
 
     @property
     def usual_mix(self) -> tuple[RequestSpec, ...]:
@@ -137,41 +150,41 @@ class Harness:
             self.request(one.path, one.method, weight=one.weight, body=one.body, headers=one.headers) for one in mix
         )
 
-    def send(self, method: str, path: str, *, headers: Mapping[str, str] | None = None,
-             body: bytes | str | None = None) -> Response:
+    def send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | str | None = None
+    ) -> Response:
         """Send one request, record it in the ledger, and return the answer."""
         name = self.settings.service.request_id_header
         given = {key.lower(): value for key, value in (headers or {}).items()}
         request_id = given.get(name.lower()) or f"{self.run_id}-single-{next(self._numbers)}"
         sent = datetime.now(UTC)
-        response = self.clients.service.send(
-            method, path, headers={**(headers or {}), name: request_id}, body=body
-        )
+        response = self.clients.service.send(method, path, headers={**(headers or {}), name: request_id}, body=body)
         self._is_accounted = False
         self._write(method, path, request_id, sent, response)
         return response
 
     def _write(self, method: str, path: str, request_id: str, sent: datetime, response: Response) -> None:
         start_ns = ns_from_instant(sent)
-        self._writer.write(Entry(
-            intended_ns=start_ns,
-            start_ns=start_ns,
-            duration_ns=round(response.duration.total_seconds() * 1e9),
-            method=method,
-            path=path,
-            endpoint=self.settings.endpoint_of(path),
-            status=response.status,
-            failure="",
-            request_id=request_id,
-            bytes=len(response.body),
-        ))
+        self._writer.write(
+            Entry(
+                intended_ns=start_ns,
+                start_ns=start_ns,
+                duration_ns=round(response.duration.total_seconds() * 1e9),
+                method=method,
+                path=path,
+                endpoint=self.settings.endpoint_of(path),
+                status=response.status,
+                failure="",
+                request_id=request_id,
+                bytes=len(response.body),
+            )
+        )
         self._writer.flush()
 
     def _send_sentinel(self) -> Sentinel:
         request_id = sentinel_id(self.run_id, next(self._numbers))
         sent = datetime.now(UTC)
-        self.send("GET", self.settings.service.index,
-                  headers={self.settings.service.request_id_header: request_id})
+        self.send("GET", self.settings.service.index, headers={self.settings.service.request_id_header: request_id})
         return Sentinel(request_id, sent, datetime.now(UTC))
 
     # Load
@@ -185,8 +198,13 @@ class Harness:
 
     def burst(self, count: int, spec: RequestSpec, *, users: int = 8) -> Observation:
         """Send a number of requests of one kind as fast as a few users can, and return what happened."""
-        profile = Profile(mix=(spec,), users=min(users, count), requests=count, seed=self.settings.load.seed,
-                          timeout_seconds=self.settings.load.timeout_seconds)
+        profile = Profile(
+            mix=(spec,),
+            users=min(users, count),
+            requests=count,
+            seed=self.settings.load.seed,
+            timeout_seconds=self.settings.load.timeout_seconds,
+        )
         return self.run(profile, f"{count} x {spec.method} {spec.path}")
 
     def begin(self, profile: Profile, name: str) -> Anchor:

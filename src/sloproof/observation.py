@@ -122,9 +122,7 @@ class Observation:
 
         A difference of stored samples, one a series; resets are followed, nothing is extrapolated.
         """
-        return increase_between(
-            self._samples(selector), self.before.at, self.after.at, targets_up=self._up
-        )
+        return increase_between(self._samples(selector), self.before.at, self.after.at, targets_up=self._up)
 
     def query_of(self, selector: str) -> Query:
         """Return the question behind `increase` as someone can ask it again by hand."""

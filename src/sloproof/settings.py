@@ -195,8 +195,11 @@ def load_settings(root: Path) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"the [tool.sloproof] table is not valid: {error}", where=path,
-                            hint="`$` in the message stands for tool.sloproof") from error
+        raise SettingsError(
+            f"the [tool.sloproof] table is not valid: {error}",
+            where=path,
+            hint="`$` in the message stands for tool.sloproof",
+        ) from error
     _check(settings, path)
     return settings
 
@@ -205,8 +208,10 @@ def _check(settings: Settings, path: Path) -> None:
     """Refuse what is well-typed and still cannot be."""
     logs = settings.logs
     if logs.format == "text":
-        wanted = {"pattern": ("level", "message", "request_id"),
-                  "request": ("method", "endpoint", "status", "duration_seconds")}
+        wanted = {
+            "pattern": ("level", "message", "request_id"),
+            "request": ("method", "endpoint", "status", "duration_seconds"),
+        }
         for key, groups in wanted.items():
             _check_pattern(f"logs.{key}", getattr(logs, key), groups, path)
     else:
@@ -226,5 +231,6 @@ def _check_pattern(key: str, pattern: str, groups: tuple[str, ...], path: Path) 
     if missing:
         raise SettingsError(
             f"expected tool.sloproof.{key} to have the groups {', '.join(groups)}; missing: {', '.join(missing)}",
-            where=path, seen=pattern,
+            where=path,
+            seen=pattern,
         )

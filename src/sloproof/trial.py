@@ -77,8 +77,9 @@ class Trial:
             raise FeatureError("expected an earlier step to have sent a single request, but none has")
         return self.responses[-1]
 
-    def send(self, method: str, path: str, *, headers: dict[str, str] | None = None,
-             body: bytes | str | None = None) -> Response:
+    def send(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | str | None = None
+    ) -> Response:
         """Send one request and keep its answer."""
         if self._before is None:
             self._before = self.harness.baseline()
@@ -96,8 +97,9 @@ class Trial:
         self._observation = self.harness.run(profile, name)
         self._before = self._observation.before
 
-    def burst(self, count: int, method: str, path: str, *, headers: dict[str, str] | None = None,
-              body: str | None = None) -> None:
+    def burst(
+        self, count: int, method: str, path: str, *, headers: dict[str, str] | None = None, body: str | None = None
+    ) -> None:
         """Send a number of equal requests and observe them."""
         spec = self.harness.request(path, method, headers=headers, body=body)
         self._observation = self.harness.burst(count, spec)
@@ -110,8 +112,13 @@ class Trial:
     def usual(self, rate: float, duration: timedelta) -> Profile:
         """Return the usual mix as a load in the open model."""
         load = self.harness.settings.load
-        return Profile(mix=self.harness.usual_mix, rate=rate, duration_seconds=duration.total_seconds(),
-                       seed=load.seed, timeout_seconds=load.timeout_seconds)
+        return Profile(
+            mix=self.harness.usual_mix,
+            rate=rate,
+            duration_seconds=duration.total_seconds(),
+            seed=load.seed,
+            timeout_seconds=load.timeout_seconds,
+        )
 
     def recall(self, observation: Observation) -> None:
         """Let the scenario judge an observation that an earlier one of its feature has made."""
@@ -177,21 +184,46 @@ class Trial:
         basis = Basis(at=last, queries=(Query("http", f"GET {kind} probe, every 20 ms"),))
         return probe_truth.judge(evidence, basis, tolerance=tolerance, max_answer=timedelta(seconds=1))
 
-    def expect(self, claim: str, *, expected: str, measured: str, holds: bool, check: str = "scenario",
-               at: datetime | None = None, queries: tuple[Query, ...] = (), hint: str = "",
-               evidence: tuple[tuple[str, str], ...] = ()) -> None:
+    def expect(
+        self,
+        claim: str,
+        *,
+        expected: str,
+        measured: str,
+        holds: bool,
+        check: str = "scenario",
+        at: datetime | None = None,
+        queries: tuple[Query, ...] = (),
+        hint: str = "",
+        evidence: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         """Judge a claim that a step has worked out by itself.
 
         Raises:
             ExpectationError: It does not hold.
         """
-        self.harness.judge(Finding(
-            check=check, verdict=Verdict.PASS if holds else Verdict.FAIL, claim=claim, expected=expected,
-            measured=measured, at=at or datetime.now(UTC), queries=queries, hint=hint, evidence=evidence,
-        ))
+        self.harness.judge(
+            Finding(
+                check=check,
+                verdict=Verdict.PASS if holds else Verdict.FAIL,
+                claim=claim,
+                expected=expected,
+                measured=measured,
+                at=at or datetime.now(UTC),
+                queries=queries,
+                hint=hint,
+                evidence=evidence,
+            )
+        )
 
-    def watch(self, kind: ProbeKind, duration: timedelta, *, until: Callable[[ProbeSample], bool] | None = None,
-              every: timedelta = timedelta(milliseconds=50)) -> tuple[ProbeSample, ...]:
+    def watch(
+        self,
+        kind: ProbeKind,
+        duration: timedelta,
+        *,
+        until: Callable[[ProbeSample], bool] | None = None,
+        every: timedelta = timedelta(milliseconds=50),
+    ) -> tuple[ProbeSample, ...]:
         """Ask a probe again and again for a while, or until it gives an answer that is waited for.
 
         Returns:

@@ -49,8 +49,18 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         FAILURES.labels("broken" if code >= 500 else "refused", route).inc()
     REQUESTS.labels(route, request.method, str(code)).inc()
     SECONDS.labels(route, request.method).observe(seconds)
-    print(json.dumps({"sev": level, "msg": "handled", "trace": trace,
-                      "http": {"route": route, "verb": request.method, "code": code}, "seconds": seconds}), flush=True)
+    print(
+        json.dumps(
+            {
+                "sev": level,
+                "msg": "handled",
+                "trace": trace,
+                "http": {"route": route, "verb": request.method, "code": code},
+                "seconds": seconds,
+            }
+        ),
+        flush=True,
+    )
     IN_FLIGHT.dec()
     response.headers["X-Trace"] = trace
     return response
@@ -90,10 +100,17 @@ async def metrics(_: web.Request) -> web.Response:
 def main(port: int) -> None:
     """Serve until told to end."""
     app = web.Application(middlewares=[observe])
-    app.add_routes([
-        web.get("/", index), web.get("/cart", cart), web.post("/checkout", checkout), web.get("/broken", broken),
-        web.get("/ready", healthy), web.get("/alive", healthy), web.get("/prometheus", metrics),
-    ])
+    app.add_routes(
+        [
+            web.get("/", index),
+            web.get("/cart", cart),
+            web.post("/checkout", checkout),
+            web.get("/broken", broken),
+            web.get("/ready", healthy),
+            web.get("/alive", healthy),
+            web.get("/prometheus", metrics),
+        ]
+    )
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
 
 

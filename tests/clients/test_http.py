@@ -130,7 +130,9 @@ def test_http_refuses_what_is_no_base_url(url: str) -> None:
 
 
 def test_http_keeps_no_cookie_between_questions() -> None:
-    with _server(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nContent-Length: 2\r\n\r\n{}", times=2) as (url, seen):
+    with _server(
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", times=2
+    ) as (url, seen):
         server = Http(url)
         server.get("/x", dict)
         server.get("/y", dict)

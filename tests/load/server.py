@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -68,7 +69,7 @@ class Server:
         with self._lock:
             self._open.discard(connection)
 
-    def _one(self, connection: socket.socket, stream) -> bool:  # noqa: ANN001 - a buffered reader
+    def _one(self, connection: socket.socket, stream: BinaryIO) -> bool:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = stream.readline()
@@ -93,7 +94,7 @@ class Server:
             with self._lock:
                 self._at_once -= 1
 
-    def _answer(self, connection: socket.socket, path: str) -> bool:  # noqa: C901, PLR0911 - a table of misdeeds
+    def _answer(self, connection: socket.socket, path: str) -> bool:  # noqa: C901, PLR0912 - a table of misdeeds
         send = connection.sendall
         match path.partition("?")[0]:
             case "/500":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import threading
 import time
@@ -167,7 +168,7 @@ def test_open_model_is_even_and_on_time(shared: Shared) -> None:
     result = driver.run(Profile(mix=(spec(),), rate=200, duration_seconds=0.5), "even")
     entries = list(result.ledger.entries())
     assert len(entries) == result.requests == 100
-    assert {b.intended_ns - a.intended_ns for a, b in zip(entries, entries[1:], strict=False)} == {5_000_000}
+    assert {b.intended_ns - a.intended_ns for a, b in itertools.pairwise(entries)} == {5_000_000}
     assert all(one.start_ns >= one.intended_ns for one in entries)
     assert statistics.median(one.start_ns - one.intended_ns for one in entries) < 3_000_000
     assert result.achieved_rate == pytest.approx(200, rel=0.02)
@@ -203,9 +204,7 @@ def test_stall_shows_from_the_intended_start(shared: Shared) -> None:
 def test_arrivals_that_cannot_be_sent_are_counted(shared: Shared) -> None:
     """One connection, held by a server that never answers in time: what was due is unsent, not forgotten."""
     _, driver, _ = shared
-    profile = Profile(
-        mix=(spec("/silent"),), rate=50, duration_seconds=0.4, connections=1, timeout_seconds=0.3
-    )
+    profile = Profile(mix=(spec("/silent"),), rate=50, duration_seconds=0.4, connections=1, timeout_seconds=0.3)
     result = driver.run(profile, "unsent")
     assert result.requests + result.unsent == 20
     assert result.failures == {"timeout": result.requests}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -45,7 +46,7 @@ def test_processes_are_one_load_with_one_ledger(server: Server, tmp_path: Path) 
         entries = list(paced.ledger.entries())
         assert len(entries) == paced.requests == 100
         intended = sorted(one.intended_ns for one in entries)
-        assert {b - a for a, b in zip(intended, intended[1:], strict=False)} == {5_000_000}
+        assert {b - a for a, b in itertools.pairwise(intended)} == {5_000_000}
         assert len({one.request_id.rsplit("-", 1)[0] for one in entries}) == 2
         assert [one.start_ns for one in entries] == sorted(one.start_ns for one in entries)
         assert paced.achieved_rate == pytest.approx(200, rel=0.02)

@@ -35,9 +35,7 @@ def written(path: Path, entries: list[Entry], **options: object) -> Path:
 
 
 def window(first_ms: float, last_ms: float) -> Window:
-    return Window(
-        instant_from_ns(_START + int(first_ms * 1e6)), instant_from_ns(_START + int(last_ms * 1e6))
-    )
+    return Window(instant_from_ns(_START + int(first_ms * 1e6)), instant_from_ns(_START + int(last_ms * 1e6)))
 
 
 def test_ledger_returns_what_was_written(tmp_path: Path) -> None:
@@ -247,12 +245,12 @@ def test_ledger_of_100000_parses_within_a_second_in_little_memory(tmp_path: Path
     ledger = Ledger.open(tmp_path)
     begin = time.process_time()
     assert sum(1 for _ in ledger.entries()) == 100_000
-    assert ledger.tally().certain == {("/a", "GET", 200): 100_000}
     spent = time.process_time() - begin
-    assert spent < 2.0, f"two passes took {spent:.2f} s of CPU"
+    assert spent < 1.0, f"it took {spent:.2f} s of CPU"
     tracemalloc.start()
     try:
-        ledger.tally()
-        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        assert next(ledger.entries()) == entry(0)
+        assert ledger.tally(window(90_000, 90_001)).sent == 2
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()

@@ -40,7 +40,7 @@ def test_poisson_arrivals_are_the_same_for_the_same_seed_and_others_for_another(
 
 
 def test_poisson_gaps_are_exponential() -> None:
-    """Kolmogorov-Smirnov against the exponential distribution, at the 0.1 % level; and rate and spread as they must be."""
+    """Kolmogorov-Smirnov against the exponential distribution, at the 0.1 % level; and their mean and spread."""
     due = offsets(Profile(mix=MIX, rate=1000, requests=20_000, arrivals="poisson"))
     gaps = sorted(b - a for a, b in itertools.pairwise([0, *due]))
     worst = max(abs((n + 1) / len(gaps) - (1 - math.exp(-gap / 1e6))) for n, gap in enumerate(gaps))
@@ -58,8 +58,8 @@ def test_requests_and_duration_end_the_schedule_at_whichever_comes_first() -> No
 @pytest.mark.parametrize("processes", [2, 3, 7])
 def test_processes_split_the_schedule_without_loss(pacing: str, processes: int) -> None:
     how = {"users": 10} if pacing == "closed" else {"rate": 100.0, "arrivals": pacing}
-    alone = Profile(mix=MIX, requests=1003, **how)  # type: ignore[arg-type]
-    split = Profile(mix=MIX, requests=1003, processes=processes, **how)  # type: ignore[arg-type]
+    alone = Profile(mix=MIX, requests=1003, **how)
+    split = Profile(mix=MIX, requests=1003, processes=processes, **how)
     parts: list[list[Arrival]] = [list(arrivals(split, process)) for process in range(processes)]
     assert sorted(one for part in parts for one in part) == list(arrivals(alone))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -50,8 +50,11 @@ def find_rule(groups: Sequence[RuleGroup], name: str) -> tuple[RuleGroup, Rule]:
                 known.append(rule.name)
                 if rule.name == name:
                     return group, rule
-    raise FeatureError(f"expected Prometheus to have an alert {name!r}, but it has none of that name",
-                       known=", ".join(sorted(known)) or "none", hint="rules are in platform/rules/")
+    raise FeatureError(
+        f"expected Prometheus to have an alert {name!r}, but it has none of that name",
+        known=", ".join(sorted(known)) or "none",
+        hint="rules are in platform/rules/",
+    )
 
 
 def bounds_of(harness: Harness, name: str) -> AlertBounds:
@@ -63,8 +66,10 @@ def bounds_of(harness: Harness, name: str) -> AlertBounds:
     evaluation = max(one.interval for one in groups)
     group_wait, group_interval = _waits(harness)
     seen = window + scrape + 2 * evaluation
-    parts = (f"window {format_duration(window)} + scrape {format_duration(scrape)}"
-             f" + 2 x evaluation {format_duration(evaluation)}")
+    parts = (
+        f"window {format_duration(window)} + scrape {format_duration(scrape)}"
+        f" + 2 x evaluation {format_duration(evaluation)}"
+    )
     firing = seen + rule.hold + group.interval + _SLACK
     firing_text = f"{parts} + for {format_duration(rule.hold)} + evaluation {format_duration(group.interval)}"
     slack = f" + slack {format_duration(_SLACK)}"
@@ -117,7 +122,8 @@ def delivered_since(harness: Harness, name: str, status: str, since: datetime) -
     if harness.clients.receiver is None:
         raise SettingsError("expected a receiver of notifications, but this environment has none")
     times = [
-        one.received for one in harness.clients.receiver.notifications()
+        one.received
+        for one in harness.clients.receiver.notifications()
         if one.name == name and one.status == status and one.received >= since
     ]
     return min(times, default=None)
@@ -144,11 +150,17 @@ def lifecycle(harness: Harness, name: str, quiet: Window, fault: Window, until: 
         labels=rule.labels,
         annotations=tuple(rule.annotations),
     )
-    basis = Basis(at=until, window=stretch,
-                  queries=(Query("prometheus", selector, prometheus.query_url(selector, until)),))
+    basis = Basis(
+        at=until, window=stretch, queries=(Query("prometheus", selector, prometheus.query_url(selector, until)),)
+    )
     return alert_lifecycle.judge(
-        evidence, basis, firing=bounds.firing, delivered=bounds.delivered, cleared=bounds.cleared,
-        resolved=bounds.resolved, max_gap=4 * interval + _SLACK,
+        evidence,
+        basis,
+        firing=bounds.firing,
+        delivered=bounds.delivered,
+        cleared=bounds.cleared,
+        resolved=bounds.resolved,
+        max_gap=4 * interval + _SLACK,
     )
 
 
@@ -162,21 +174,27 @@ def _evaluations(harness: Harness, stretch: Window) -> list[datetime]:
     return [stretch.start.fromtimestamp(value, stretch.start.tzinfo) for value in fewest]
 
 
-def none_active(harness: Harness, window: Window) -> Finding:
-    """Judge whether no alert was pending or firing at any evaluation of a stretch."""
+def none_active(harness: Harness, window: Window, name: str = "") -> Finding:
+    """Judge whether no alert, or not the one of a name, was pending or firing at any evaluation of a stretch."""
     prometheus = harness.clients.prometheus
-    selector = "ALERTS"
+    selector = f'ALERTS{{alertname="{name}"}}' if name else "ALERTS"
     found = prometheus.samples(selector, window).series
-    names = sorted({
-        f"{series.labels.get('alertname')} {series.labels.get('alertstate')}"
-        for series in found
-        if any(sample.time in window for sample in series.samples)
-    })
+    names = sorted(
+        {
+            f"{series.labels.get('alertname')} {series.labels.get('alertstate')}"
+            for series in found
+            if any(sample.time in window for sample in series.samples)
+        }
+    )
     evaluations = [moment for moment in _evaluations(harness, window) if moment in window]
     verdict = Verdict.FAIL if names else Verdict.PASS if evaluations else Verdict.INCONCLUSIVE
     return Finding(
-        check=alert_lifecycle.CHECK, verdict=verdict, claim="no alert was pending or firing",
-        expected=f"none, at each of {len(evaluations)} evaluations or more", measured=", ".join(names) or "none",
-        at=window.end, queries=(Query("prometheus", selector, prometheus.query_url(selector, window.end)),),
+        check=alert_lifecycle.CHECK,
+        verdict=verdict,
+        claim=f"{name or 'no alert'} was {'neither pending nor' if name else 'pending or'} firing",
+        expected=f"none, at each of {len(evaluations)} evaluations or more",
+        measured=", ".join(names) or "none",
+        at=window.end,
+        queries=(Query("prometheus", selector, prometheus.query_url(selector, window.end)),),
         hint="" if evaluations else "no rule was evaluated in the stretch, so silence means nothing",
     )

@@ -30,8 +30,13 @@ def time_range(harness: Harness) -> TimeRange:
     return TimeRange(span=timedelta(minutes=15), step=_STEP, scrape_interval=harness.scrape_interval)
 
 
-def answer(harness: Harness, dashboard: Dashboard, seen: Observation, panel: str | None = None,
-           may_be_empty: Sequence[str] = ()) -> list[PanelAnswer]:
+def answer(
+    harness: Harness,
+    dashboard: Dashboard,
+    seen: Observation,
+    panel: str | None = None,
+    may_be_empty: Sequence[str] = (),
+) -> list[PanelAnswer]:
     """Return what each query of a dashboard, or of one panel of it, answers at the observation's instant.
 
     Raises:
@@ -39,8 +44,11 @@ def answer(harness: Harness, dashboard: Dashboard, seen: Observation, panel: str
     """
     titles = [query.panel for query in dashboard.queries]
     if panel is not None and panel not in titles:
-        raise FeatureError(f"expected dashboard {dashboard.title!r} to have a panel {panel!r}",
-                           known=", ".join(titles), hint="the title is compared to the letter")
+        raise FeatureError(
+            f"expected dashboard {dashboard.title!r} to have a panel {panel!r}",
+            known=", ".join(titles),
+            hint="the title is compared to the letter",
+        )
     answers = []
     for query in dashboard.queries:
         if panel is None or query.panel == panel:
@@ -57,8 +65,12 @@ def _ask(harness: Harness, resolved: ResolvedQuery, seen: Observation, *, may_be
     try:
         if kind == "prometheus":
             series = clients.prometheus.query(resolved.expression, at).series
-            return PanelAnswer(resolved, series=series, data_time=_data_time(harness, resolved.expression, at),
-                               may_be_empty=may_be_empty)
+            return PanelAnswer(
+                resolved,
+                series=series,
+                data_time=_data_time(harness, resolved.expression, at),
+                may_be_empty=may_be_empty,
+            )
         window = Window(seen.before.covers - timedelta(minutes=1), seen.after.covers + timedelta(seconds=1))
         if resolved.expression.lstrip().startswith("{"):
             streams = clients.loki.query_range(resolved.expression, window)
@@ -81,8 +93,9 @@ def _data_time(harness: Harness, expression: str, at: datetime) -> datetime | No
     return max(times, default=None)
 
 
-def panels_tell(harness: Harness, dashboard: Dashboard, seen: Observation, answers: Sequence[PanelAnswer]
-                ) -> tuple[Finding, ...]:
+def panels_tell(
+    harness: Harness, dashboard: Dashboard, seen: Observation, answers: Sequence[PanelAnswer]
+) -> tuple[Finding, ...]:
     """Judge each answer: something is there, fresh, from series that exist, and the independent number."""
     prometheus = harness.clients.prometheus
     window = Window(seen.at - timedelta(minutes=10), seen.at)
@@ -97,9 +110,7 @@ def panels_tell(harness: Harness, dashboard: Dashboard, seen: Observation, answe
             if variable.kind == "query"
         },
     )
-    queries = tuple(
-        Query(one.query.query.datasource_kind or "prometheus", one.query.expression) for one in answers
-    )
+    queries = tuple(Query(one.query.query.datasource_kind or "prometheus", one.query.expression) for one in answers)
     basis = Basis(at=seen.at, window=seen.window, queries=queries if len(queries) == 1 else ())
     found = dashboard_panels.judge(evidence, basis, max_age=max_age(harness.scrape_interval))
     return tuple(blocked_by(finding, (METRICS,), seen.dead) for finding in found)
@@ -116,7 +127,8 @@ def ledger_rate(seen: Observation, window: timedelta, *, only_5xx: bool = False)
     end = seen.at.timestamp() * 1e9
     count = sum(
         start < entry.start_ns + entry.duration_ns <= end
-        and not entry.failure and (not only_5xx or entry.status >= 500)  # noqa: PLR2004 - HTTP
+        and not entry.failure
+        and (not only_5xx or entry.status >= 500)  # noqa: PLR2004 - HTTP
         for entry in seen.entries
     )
     return count / window.total_seconds()

@@ -58,7 +58,7 @@ def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
         meters=meters, up=[series for series in up if series.samples], interval=harness.scrape_interval, window=window
     )
     basis = Basis(at=seen.at, window=window, queries=tuple(queries))
-    # One machine carries everything on the local environment, so a scrape may be late; a missed one leaves a gap of two.
+    # One machine carries everything on the local environment, so a scrape may be late; a missed one leaves two.
     return observers_alive.judge(evidence, basis, gap_factor=1.95)
 
 
@@ -72,10 +72,12 @@ def clocks_agree(harness: Harness, bound: timedelta) -> Finding:
     ahead = theirs - middle
     holds = abs(ahead) - spread <= bound
     return Finding(
-        check=observers_alive.CHECK, verdict=Verdict.PASS if holds else Verdict.FAIL,
+        check=observers_alive.CHECK,
+        verdict=Verdict.PASS if holds else Verdict.FAIL,
         claim=f"the clocks of driver and Prometheus agree within {bound.total_seconds():g} s",
         expected=f"at most {bound.total_seconds():g} s apart",
         measured=f"Prometheus is {ahead.total_seconds() * 1000:+.1f} ms ahead, give or take "
-                 f"{spread.total_seconds() * 1000:.1f} ms",
-        at=after, queries=(Query("prometheus", "time()"),),
+        f"{spread.total_seconds() * 1000:.1f} ms",
+        at=after,
+        queries=(Query("prometheus", "time()"),),
     )

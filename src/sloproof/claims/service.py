@@ -49,8 +49,11 @@ def at_rest(seen: Observation, interval: timedelta) -> Finding:
         rest_since=seen.after.covers,
         events=len(seen.entries),
     )
-    basis = Basis(at=seen.at, window=seen.window,
-                  queries=(Query("prometheus", selector, seen.prometheus.query_url(selector, seen.at)),))
+    basis = Basis(
+        at=seen.at,
+        window=seen.window,
+        queries=(Query("prometheus", selector, seen.prometheus.query_url(selector, seen.at)),),
+    )
     return blocked_by(gauge_at_rest.judge(evidence, basis, max_age=max_age(interval)), (METRICS,), seen.dead)
 
 
@@ -77,8 +80,11 @@ def label_values_bounded(seen: Observation, allowed: Mapping[str, Collection[str
         before=own_series(seen, seen.before), after=own_series(seen, seen.after), sent=len(seen.sent_entries)
     )
     selector = f"{{{seen.job_selector}}}"
-    basis = Basis(at=seen.at, window=seen.window,
-                  queries=(Query("prometheus", selector, seen.prometheus.query_url(selector, seen.at)),))
+    basis = Basis(
+        at=seen.at,
+        window=seen.window,
+        queries=(Query("prometheus", selector, seen.prometheus.query_url(selector, seen.at)),),
+    )
     return blocked_by(bounded_cardinality.judge(evidence, basis, allowed=allowed), (METRICS,), seen.dead)
 
 

@@ -15,9 +15,7 @@ EXIT_ERROR = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit status: 0 well, 1 a claim fails, 2 inconclusive, 3 an error."""
-    parser = argparse.ArgumentParser(
-        prog="sloproof", description="Prove that a service's monitoring tells the truth."
-    )
+    parser = argparse.ArgumentParser(prog="sloproof", description="Prove that a service's monitoring tells the truth.")
     parser.add_argument("--version", action="version", version=f"sloproof {version('sloproof')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (tools, up, status, down, steps):

@@ -41,11 +41,19 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(root)
     noted = state_file(root, os.environ)
     if _is_running(noted, root):
-        raise SettingsError("expected no running environment of this project, but there is one",
-                            see="sloproof status", hint="end it: sloproof down")
+        raise SettingsError(
+            "expected no running environment of this project, but there is one",
+            see="sloproof status",
+            hint="end it: sloproof down",
+        )
     wish = Wish(
-        root=root, settings=settings, run_id=f"up-{datetime.now(UTC):%Y%m%d-%H%M%S}", environ=dict(os.environ),
-        is_owned=False, tools_mirror=args.mirror, tools_offline=args.offline,
+        root=root,
+        settings=settings,
+        run_id=f"up-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        environ=dict(os.environ),
+        is_owned=False,
+        tools_mirror=args.mirror,
+        tools_offline=args.offline,
     )
     environment = make_local(wish, find_tools(wish, Console(stderr=True)))
     environment.start()

@@ -142,8 +142,13 @@ def specs(settings: Settings, layout: Layout, tools: Mapping[str, Path]) -> list
         ),
         "receiver": ComponentSpec(
             name="receiver",
-            argv=[sys.executable, "-I", str(receiver.__file__), str(layout.ports["receiver"]),
-                  str(layout.run_dir / "notifications.jsonl")],
+            argv=[
+                sys.executable,
+                "-I",
+                str(receiver.__file__),
+                str(layout.ports["receiver"]),
+                str(layout.run_dir / "notifications.jsonl"),
+            ],
             ready="/ready",
             **_common(layout, "receiver"),
         ),
@@ -153,11 +158,18 @@ def specs(settings: Settings, layout: Layout, tools: Mapping[str, Path]) -> list
 
 def _service(settings: Settings, layout: Layout, log_file: Path) -> ComponentSpec:
     service = settings.service
-    values = {"port": str(layout.ports["service"]), "run_dir": str(layout.run_dir), "python": sys.executable,
-              "faults_token": layout.faults_token}
+    values = {
+        "port": str(layout.ports["service"]),
+        "run_dir": str(layout.run_dir),
+        "python": sys.executable,
+        "faults_token": layout.faults_token,
+    }
     common = _common(layout, "service")
-    common["env"] = {**common["env"], "PYTHONUNBUFFERED": "1",
-                     **{name: _placed(text, values, f"service.env.{name}") for name, text in service.env.items()}}
+    common["env"] = {
+        **common["env"],
+        "PYTHONUNBUFFERED": "1",
+        **{name: _placed(text, values, f"service.env.{name}") for name, text in service.env.items()},
+    }
     return ComponentSpec(
         name="service",
         argv=[_placed(part, values, "service.command") for part in service.command],
@@ -173,8 +185,10 @@ def _placed(text: str, values: Mapping[str, str], key: str) -> str:
         return text.format_map(values)
     except (KeyError, ValueError, IndexError) as error:
         raise SettingsError(
-            f"tool.sloproof.{key} has a placeholder that is not known: {error}", seen=text,
-            known=", ".join(f"{{{name}}}" for name in values), hint="write a literal brace twice",
+            f"tool.sloproof.{key} has a placeholder that is not known: {error}",
+            seen=text,
+            known=", ".join(f"{{{name}}}" for name in values),
+            hint="write a literal brace twice",
         ) from error
 
 

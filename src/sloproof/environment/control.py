@@ -49,8 +49,10 @@ class Control:
             except (OSError, ValueError) as error:
                 self.close()
                 raise UnavailableError(
-                    "expected the environment's supervisor to answer, but it is gone", socket=self._path,
-                    cause=error, hint="start the environment again; what is left of it is cleaned up then",
+                    "expected the environment's supervisor to answer, but it is gone",
+                    socket=self._path,
+                    cause=error,
+                    hint="start the environment again; what is left of it is cleaned up then",
                 ) from error
         if "error" in answer:
             raise EnvironmentStartError(str(answer["error"]))

@@ -1,4 +1,4 @@
-"""Cleans up after runs that were killed: their programs, recognised by a mark in their environment, and their folders."""
+"""Cleans up after runs that were killed: their programs, recognised by a mark that they carry, and their folders."""
 
 from __future__ import annotations
 

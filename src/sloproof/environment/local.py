@@ -129,12 +129,17 @@ class LocalEnvironment:
 
     def state(self) -> State:
         """Return what another process needs to attach."""
-        assert self._run_dir is not None  # noqa: S101 - only a started environment has a state
-        assert self._pod_log is not None  # noqa: S101
+        assert self._run_dir is not None
+        assert self._pod_log is not None
         return State(
-            run_id=self.run_id, run_dir=str(self._run_dir), root=str(self._root), addresses=dict(self.addresses),
-            faults_token=self.faults_token, ready_paths=self._ready,
-            timings={name: spent.total_seconds() for name, spent in self.timings.items()}, pod_log=str(self._pod_log),
+            run_id=self.run_id,
+            run_dir=str(self._run_dir),
+            root=str(self._root),
+            addresses=dict(self.addresses),
+            faults_token=self.faults_token,
+            ready_paths=self._ready,
+            timings={name: spent.total_seconds() for name, spent in self.timings.items()},
+            pod_log=str(self._pod_log),
         )
 
     def start(self) -> None:
@@ -171,8 +176,12 @@ class LocalEnvironment:
 
     def _launch(self, run_dir: Path, components: Sequence[ComponentSpec]) -> None:
         plan = {
-            "run_dir": str(run_dir), "socket": str(run_dir / "control.sock"), "owned": self._is_owned, "remove": True,
-            "guard": _guard(), "components": [msgspec.to_builtins(spec) for spec in components],
+            "run_dir": str(run_dir),
+            "socket": str(run_dir / "control.sock"),
+            "owned": self._is_owned,
+            "remove": True,
+            "guard": _guard(),
+            "components": [msgspec.to_builtins(spec) for spec in components],
         }
         plan_file = run_dir / "plan.json"
         plan_file.write_text(json.dumps(plan), encoding="utf-8")
@@ -181,7 +190,10 @@ class LocalEnvironment:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(supervisor.__file__), str(plan_file)],
                 stdin=subprocess.PIPE if self._is_owned else subprocess.DEVNULL,
-                stdout=log, stderr=log, cwd=run_dir, start_new_session=True,
+                stdout=log,
+                stderr=log,
+                cwd=run_dir,
+                start_new_session=True,
             )
         started = psutil.Process(self._process.pid).create_time()
         (run_dir / OWNER_FILE).write_text(f"{self._process.pid} {started}", encoding="ascii")
@@ -333,5 +345,3 @@ def _await_gone(run_dir: Path, seconds: float) -> None:
     end = time.monotonic() + seconds
     while run_dir.exists() and time.monotonic() < end:
         time.sleep(0.01)
-
-

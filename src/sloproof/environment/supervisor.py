@@ -9,7 +9,7 @@ is written as containerd writes it, so that the same log pipeline works here as 
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import json
 import os
 import selectors
@@ -30,7 +30,6 @@ class PodLog:
     """The pod's log file: CRI lines from both output streams of one component, in the order they were read."""
 
     def __init__(self, path: str, raw_path: str) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115, PTH123 - kept open for the component's life
         self._raw = open(raw_path, "ab", buffering=0)  # noqa: SIM115, PTH123
         self._lock = threading.Lock()
@@ -78,7 +77,7 @@ def _stamp() -> bytes:
     """Return now in RFC 3339 with nanoseconds, as a container runtime writes it."""
     now = time.time_ns()
     seconds, rest = divmod(now, 1_000_000_000)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)  # noqa: UP017 - as small as can be
+    moment = dt.datetime.fromtimestamp(seconds, dt.timezone.utc)  # noqa: UP017 - as small as can be
     return b"%s.%09dZ" % (moment.strftime("%Y-%m-%dT%H:%M:%S").encode(), rest)
 
 
@@ -135,7 +134,7 @@ class Component:
         self.restarts += 1
 
     def _follow(self, log: PodLog) -> None:
-        assert self._process is not None  # noqa: S101 - just started
+        assert self._process is not None
         for stream, name in ((self._process.stdout, b"stdout"), (self._process.stderr, b"stderr")):
             thread = threading.Thread(target=log.follow, args=(stream, name), daemon=True)
             thread.start()

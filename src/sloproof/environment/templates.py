@@ -22,7 +22,9 @@ def fill(path: Path, values: Mapping[str, str]) -> str:
     unknown = sorted({name for name in _NAME.findall(text) if name not in values})
     if unknown:
         raise SettingsError(
-            f"expected known names in ${{...}}, found {', '.join(unknown)}", where=path,
-            known=", ".join(sorted(values)), hint="a name in braces and capitals is filled in by the environment",
+            f"expected known names in ${{...}}, found {', '.join(unknown)}",
+            where=path,
+            known=", ".join(sorted(values)),
+            hint="a name in braces and capitals is filled in by the environment",
         )
     return _NAME.sub(lambda found: values[found.group(1)], text)

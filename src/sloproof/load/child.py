@@ -36,7 +36,7 @@ _READ_BYTES = 1 << 16
 _FIRST_FINAL_STATUS = 200
 
 
-class Answer(HTTPResponseParser):  # type: ignore[misc]  # untyped: a C extension
+class Answer(HTTPResponseParser):
     """Reads an answer with llhttp and keeps what the ledger needs of it; see `AnswerParser`."""
 
     def __init__(self, method: str) -> None:
@@ -47,7 +47,7 @@ class Answer(HTTPResponseParser):  # type: ignore[misc]  # untyped: a C extensio
         self.status = 0
         self.body_bytes = 0
 
-    def feed(self, data: bytes, /) -> None:
+    def feed(self, data: str | bytes, /) -> None:
         """Take bytes; those after the answer's end make the connection unusable, not the answer wrong."""
         try:
             super().feed(data)
@@ -96,7 +96,7 @@ class ScheduledUser(locust.User):
     def on_start(self) -> None:
         """Wait for the schedule's begin, and for the first arrival."""
         self.environment.begun.wait()
-        self.wait()
+        self.wait()  # type: ignore[no-untyped-call]
 
     def wait_time(self) -> float:
         """Take the next arrival, and return the seconds until it is due."""
@@ -110,11 +110,23 @@ class ScheduledUser(locust.User):
     def send(self) -> None:
         """Send the arrival."""
         share, arrival = self.environment.share, self.arrival
-        assert arrival is not None  # noqa: S101 - `wait_time` has taken it
+        assert arrival is not None
         while (early := share.seconds_until(arrival)) > 0:  # a timer may fire early
             gevent.sleep(early)
         self.arrival = None
+        if share.is_cancelled(arrival):
+            raise StopUser
         share.send(arrival)
+
+    def stop(self, force: bool = False) -> bool:  # noqa: FBT001, FBT002 - Locust's signature
+        """Stop as Locust's users do, but never between an arrival's instant and its answer.
+
+        Locust kills a user that waits. One whose arrival is due is about to send it, and would be killed while it does:
+        it is left alone, and finds no further arrival.
+        """
+        if not force and self.arrival is not None and not self.environment.share.is_cancelled(self.arrival):
+            return False
+        return bool(super().stop(force))  # type: ignore[no-untyped-call]
 
     def on_stop(self) -> None:
         """Give back an arrival that was taken and not sent."""
@@ -160,7 +172,9 @@ class Load:
         job = self.share.job
         users = users_of(job.profile, job.process)
         self._runner.start(users, spawn_rate=users)
-        self._runner.spawning_greenlet.join()
+        spawning = self._runner.spawning_greenlet
+        assert spawning is not None
+        spawning.join()
         self.share.begin()
         self._environment.begun.set()
         return Started(id=job.id, begin_ns=self.share.begin_ns)

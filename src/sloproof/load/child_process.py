@@ -49,8 +49,10 @@ class ChildProcess:
                 process_group=0,  # a terminal's Ctrl-C goes to the driver alone, which ends the child in its own time
             )
         except OSError as error:
-            raise LoadError("expected the load's child program to start", command=" ".join(command), error=error) from error
-        assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101, PT018 - pipes
+            raise LoadError(
+                "expected the load's child program to start", command=" ".join(command), error=error
+            ) from error
+        assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin: IO[bytes] = self._process.stdin
         self._threads = [
             Thread(target=self._read_errors, args=(self._process.stderr,), daemon=True, name="load stderr"),

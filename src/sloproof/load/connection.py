@@ -139,7 +139,7 @@ class Connection:
             except OSError as error:
                 return Outcome(0, "connect", 0, error)
         connection = self._socket
-        assert connection is not None  # noqa: S101 - usable, or just made
+        assert connection is not None
         parser = self._make_parser(method)
         try:
             outcome = _exchange(connection, request, parser, deadline)

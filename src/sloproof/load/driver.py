@@ -112,9 +112,7 @@ class Driver:
         ledgers = [self._ledger_dir / f"load-{number:05}-{process}.jsonl" for process in range(len(children))]
         clock = Clock.anchored()
         begin_ns = time.monotonic_ns() + _LEAD_NS if len(children) > 1 else None
-        running = RunningLoad(
-            load=number, name=name, profile=profile, children=children, ledgers=ledgers, clock=clock
-        )
+        running = RunningLoad(load=number, name=name, profile=profile, children=children, ledgers=ledgers, clock=clock)
         for process, child in enumerate(children):
             job = Begin(
                 id=number,

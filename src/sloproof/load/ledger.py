@@ -209,9 +209,7 @@ class Ledger:
         for second in range(min(sent), max(sent) + 1):
             values = sorted(durations.get(second, ()))
             at = instant_from_ns(second * NANOSECONDS)
-            seconds.append(
-                Second(at, sent[second], failed[second], _quantile(values, 0.5), _quantile(values, 0.99))
-            )
+            seconds.append(Second(at, sent[second], failed[second], _quantile(values, 0.5), _quantile(values, 0.99)))
         return tuple(seconds)
 
     def _files(self, wanted: _Filter, load: str | None) -> Iterator[LedgerFile]:

@@ -177,10 +177,8 @@ class LedgerWriter:
         start = entry.start_ns
         if not self._entries or start < self._first_ns:
             self._first_ns = start
-        if start > self._last_ns:
-            self._last_ns = start
-        if entry.duration_ns > self._longest_ns:
-            self._longest_ns = entry.duration_ns
+        self._last_ns = max(self._last_ns, start)
+        self._longest_ns = max(self._longest_ns, entry.duration_ns)
         self._entries += 1
         end = start + entry.duration_ns
         if end - self._flushed_ns >= _FLUSH_NS:
@@ -205,9 +203,7 @@ class LedgerWriter:
         if self._file.closed:
             return
         self._line(
-            Footer(
-                entries=self._entries, first_ns=self._first_ns, last_ns=self._last_ns, longest_ns=self._longest_ns
-            )
+            Footer(entries=self._entries, first_ns=self._first_ns, last_ns=self._last_ns, longest_ns=self._longest_ns)
         )
         self.flush()
         self._file.close()
@@ -255,7 +251,7 @@ class LedgerFile:
 
     @property
     def horizon_ns(self) -> int:
-        """Return how long a request of this file took at most: exactly once it is closed, else as its writer bounds it."""
+        """Return how long a request of this file took at most: exact once it is closed, else its writer's bound."""
         if self.footer is not None:
             return self.footer.longest_ns
         return 0 if self.header is None else self.header.horizon_ns

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Line
 
 from sloproof.duration import format_duration
-from sloproof.load.running import LoadResult, Progress, asked_seconds
 from sloproof.load.profile import Profile
+from sloproof.load.running import LoadResult, Progress, asked_seconds
 
 
 class ProgressLine:

@@ -78,6 +78,10 @@ class Share:
         """End arrivals now."""
         self._stop_ns = self._stop_ns or time.monotonic_ns()
 
+    def is_cancelled(self, arrival: Arrival) -> bool:
+        """Return whether arrivals were ended before this one was due."""
+        return self._stop_ns is not None and (arrival.offset_ns is None or self._due(arrival) > self._stop_ns)
+
     def seconds_until(self, arrival: Arrival) -> float:
         """Return the seconds until an arrival is due; 0 if it is, or has no instant of its own."""
         wait_ns = self._due(arrival) - time.monotonic_ns()
@@ -102,7 +106,7 @@ class Share:
         """Note an arrival that was not sent as unsent, if it was due before the arrivals were ended."""
         now = time.monotonic_ns()
         due = self._due(arrival)
-        if arrival.offset_ns is None or due > (self._stop_ns or now):
+        if arrival.offset_ns is None or due > now or self.is_cancelled(arrival):
             return
         self._unsent += 1
         self._due_ns = max(self._due_ns, due)
@@ -190,7 +194,7 @@ class Share:
         """Close the ledger and return what the load did; arrivals that were due and never taken are unsent."""
         if self._stop_ns is not None:
             for arrival in self._arrivals:
-                if arrival.offset_ns is None or self._due(arrival) > self._stop_ns:
+                if self.is_cancelled(arrival):
                     break
                 self.give_up(arrival)
         self.close()

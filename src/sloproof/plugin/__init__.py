@@ -18,7 +18,6 @@ from sloproof.plugin.preflight import check, refuse_instead
 from sloproof.plugin.recorder import RECORDER, Recorder
 from sloproof.plugin.tags import register_tags
 
-
 # The fixtures and the general sentences are modules of their own, registered as plugins so that asserts in them and
 # their step definitions are seen.
 pytest_plugins = (

@@ -11,6 +11,7 @@ from sloproof.harness import Harness
 from sloproof.plugin.running import SESSION
 from sloproof.trial import Trial
 
+
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Harness:
     """The harness on a running environment, brought up once for the whole run."""

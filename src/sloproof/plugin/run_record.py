@@ -56,20 +56,22 @@ def _loads(session: RunSession) -> tuple[LoadRecord, ...]:
     for scenario, load in session.loads:
         quantiles = [load.ledger.quantile(q) for q in (0.5, 0.95, 0.99)]
         p50, p95, p99 = (None if one is None else one.total_seconds() for one in quantiles)
-        records.append(LoadRecord(
-            name=load.name,
-            scenario=scenario,
-            started=load.window.start.isoformat(),
-            duration_seconds=load.window.duration.total_seconds(),
-            requests=load.requests,
-            failures=dict(load.failures),
-            asked_rate=load.asked_rate,
-            achieved_rate=load.achieved_rate,
-            unsent=load.unsent,
-            p50_seconds=p50,
-            p95_seconds=p95,
-            p99_seconds=p99,
-        ))
+        records.append(
+            LoadRecord(
+                name=load.name,
+                scenario=scenario,
+                started=load.window.start.isoformat(),
+                duration_seconds=load.window.duration.total_seconds(),
+                requests=load.requests,
+                failures=dict(load.failures),
+                asked_rate=load.asked_rate,
+                achieved_rate=load.achieved_rate,
+                unsent=load.unsent,
+                p50_seconds=p50,
+                p95_seconds=p95,
+                p99_seconds=p99,
+            )
+        )
     return tuple(records)
 
 
@@ -95,7 +97,7 @@ def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
 
 def _counted(session: RunSession, window: Window) -> tuple[dict[int, float], dict[int, float]]:
     """Return by how much the request counter rose in each second, in all and for 5xx, by Unix second."""
-    assert session.harness is not None  # noqa: S101 - the caller has looked
+    assert session.harness is not None
     names = session.settings.metrics.requests
     job = f'job="{session.settings.service.name}"'
     answers: list[dict[int, float]] = []
@@ -108,8 +110,9 @@ def _counted(session: RunSession, window: Window) -> tuple[dict[int, float], dic
         except SloproofError:
             found = ()
         # The value at the end of a second tells of that second.
-        answers.append({int(sample.time.timestamp()) - 1: max(sample.value, 0.0)
-                        for series in found for sample in series.samples})
+        answers.append(
+            {int(sample.time.timestamp()) - 1: max(sample.value, 0.0) for series in found for sample in series.samples}
+        )
     return answers[0], answers[1]
 
 

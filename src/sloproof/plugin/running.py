@@ -31,8 +31,13 @@ SESSION = pytest.StashKey[RunSession]()
 RECORD = pytest.StashKey[RunRecord]()
 TROUBLE = pytest.StashKey[str]()
 FOLDER = pytest.StashKey[Path]()
-_MARKUP = {"pass": {"green": True}, "fail": {"red": True, "bold": True}, "error": {"red": True},
-           "blocked": {"yellow": True}, "inconclusive": {"yellow": True}}
+_MARKUP = {
+    "pass": {"green": True},
+    "fail": {"red": True, "bold": True},
+    "error": {"red": True},
+    "blocked": {"yellow": True},
+    "inconclusive": {"yellow": True},
+}
 # What each backend can do, known before anything is started.
 CAPABILITIES = {"local": LocalEnvironment.capabilities}
 
@@ -48,8 +53,12 @@ def begin(session: pytest.Session) -> None:
     run_id = new_run_id(now)
     reports = options.report_dir or config.rootpath / settings.reports_dir
     run = RunSession(
-        settings=settings, root=config.rootpath, run_id=run_id, folder=reports / run_id,
-        make_environment=lambda: _make_environment(config, run, options), keep=options.keep or options.reuse,
+        settings=settings,
+        root=config.rootpath,
+        run_id=run_id,
+        folder=reports / run_id,
+        make_environment=lambda: _make_environment(config, run, options),
+        keep=options.keep or options.reuse,
     )
     config.stash[SESSION] = run
     recorder = config.stash[RECORDER]
@@ -74,8 +83,13 @@ def _make_environment(config: pytest.Config, run: RunSession, options: Options) 
             hint="backends beyond local come by the hook pytest_sloproof_environment",
         )
     wish = Wish(
-        root=run.root, settings=run.settings, run_id=run.run_id, environ=dict(os.environ),
-        is_owned=not options.keep, tools_mirror=options.tools_mirror, tools_offline=options.tools_offline,
+        root=run.root,
+        settings=run.settings,
+        run_id=run.run_id,
+        environ=dict(os.environ),
+        is_owned=not options.keep,
+        tools_mirror=options.tools_mirror,
+        tools_offline=options.tools_offline,
     )
     run.tools = find_tools(wish, Console(stderr=True))
     return make_local(wish, run.tools)
@@ -166,5 +180,3 @@ def tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> No
     terminalreporter.section("monitoring")
     for line in closing_lines(record, config.stash.get(FOLDER, None)):
         terminalreporter.write_line(line.text, **_MARKUP.get(line.verdict, {}))
-
-

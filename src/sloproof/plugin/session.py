@@ -101,7 +101,7 @@ class RunSession:
             driver=driver,
             ledger_dir=ledger_dir,
             run_id=self.run_id,
-            on_finding=lambda finding: self.on_finding(finding),
+            on_finding=self._tell,
             on_load=lambda load: self.loads.append((self.current, load)),
             on_anchor=self._note_anchor,
         )
@@ -110,6 +110,9 @@ class RunSession:
         self.harness.anchor()
         self._time("first verified metric and log line", begin)
         return self.harness
+
+    def _tell(self, finding: Finding) -> None:
+        self.on_finding(finding)
 
     def _note_anchor(self, anchor: Anchor) -> None:
         self.anchors.append(anchor)

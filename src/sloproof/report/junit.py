@@ -13,15 +13,18 @@ _SUITE = "sloproof"
 def junit(record: RunRecord) -> bytes:
     """Return one test case a scenario. A verdict other than pass is a failure, save `error`, which is an error."""
     verdicts = [scenario.verdict for scenario in record.scenarios]
-    suite = ET.Element("testsuite", {
-        "name": _SUITE,
-        "tests": str(len(verdicts)),
-        "failures": str(sum(verdict in {"fail", "inconclusive", "blocked"} for verdict in verdicts)),
-        "errors": str(verdicts.count("error") + len(record.problems)),
-        "skipped": str(verdicts.count("skipped")),
-        "time": f"{record.duration_seconds:.3f}",
-        "timestamp": record.started,
-    })
+    suite = ET.Element(
+        "testsuite",
+        {
+            "name": _SUITE,
+            "tests": str(len(verdicts)),
+            "failures": str(sum(verdict in {"fail", "inconclusive", "blocked"} for verdict in verdicts)),
+            "errors": str(verdicts.count("error") + len(record.problems)),
+            "skipped": str(verdicts.count("skipped")),
+            "time": f"{record.duration_seconds:.3f}",
+            "timestamp": record.started,
+        },
+    )
     for scenario in record.scenarios:
         suite.append(_case(scenario))
     for problem in record.problems:
@@ -34,13 +37,16 @@ def junit(record: RunRecord) -> bytes:
 
 
 def _case(scenario: ScenarioRecord) -> ET.Element:
-    case = ET.Element("testcase", {
-        "classname": scenario.feature_file.removesuffix(".feature").replace("/", "."),
-        "name": plain(scenario.name),
-        "file": scenario.feature_file,
-        "line": str(scenario.line),
-        "time": f"{scenario.duration_seconds:.3f}",
-    })
+    case = ET.Element(
+        "testcase",
+        {
+            "classname": scenario.feature_file.removesuffix(".feature").replace("/", "."),
+            "name": plain(scenario.name),
+            "file": scenario.feature_file,
+            "line": str(scenario.line),
+            "time": f"{scenario.duration_seconds:.3f}",
+        },
+    )
     if scenario.verdict == "skipped":
         ET.SubElement(case, "skipped", {"message": plain(scenario.reason)})
     elif scenario.verdict != "pass":
@@ -54,8 +60,11 @@ def _case(scenario: ScenarioRecord) -> ET.Element:
 
 
 def _text(finding: FindingRecord) -> str:
-    rows = [f"{finding.verdict.upper()} [{finding.check}] {finding.claim}", f"  expected: {finding.expected}",
-            f"  measured: {finding.measured}"]
+    rows = [
+        f"{finding.verdict.upper()} [{finding.check}] {finding.claim}",
+        f"  expected: {finding.expected}",
+        f"  measured: {finding.measured}",
+    ]
     rows += [f"  {query.source}: {query.text}" for query in finding.queries]
     rows += [f"  hint: {finding.hint}"] if finding.hint else []
     return "\n".join(rows)

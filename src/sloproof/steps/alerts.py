@@ -25,7 +25,7 @@ def has_been_quiet(trial: Trial, name: str, length: timedelta) -> None:
     start = datetime.now(UTC)
     trial.watch("liveness", length)
     end = datetime.now(UTC)
-    trial.harness.judge(alerts.none_active(trial.harness, Window(start, end)))
+    trial.harness.judge(alerts.none_active(trial.harness, Window(start, end), name))
     trial.quiet = Window(start, end)
 
 
@@ -34,8 +34,13 @@ def fires(trial: Trial, name: str) -> None:
     """Judge the first firing sample against window + scrape + evaluations + `for`, from the fault's begin."""
     since = _since(trial)
     bound = alerts.bounds_of(trial.harness, name).firing
-    _await(trial, f"alert {name} fires in time", bound, since,
-           lambda: alerts.firing_since(trial.harness, name, since, datetime.now(UTC)))
+    _await(
+        trial,
+        f"alert {name} fires in time",
+        bound,
+        since,
+        lambda: alerts.firing_since(trial.harness, name, since, datetime.now(UTC)),
+    )
     trial.fault_began = since
 
 
@@ -44,8 +49,13 @@ def delivered(trial: Trial, name: str) -> None:
     """Judge the notification's arrival at its receiver against the firing bound + group wait."""
     since = trial.fault_began or _since(trial)
     bound = alerts.bounds_of(trial.harness, name).delivered
-    _await(trial, f"a page for alert {name} is delivered in time", bound, since,
-           lambda: alerts.delivered_since(trial.harness, name, "firing", since))
+    _await(
+        trial,
+        f"a page for alert {name} is delivered in time",
+        bound,
+        since,
+        lambda: alerts.delivered_since(trial.harness, name, "firing", since),
+    )
 
 
 @then(parsers.parse('alert "{name:text}" clears within its bound', TYPES))
@@ -53,11 +63,18 @@ def clears(trial: Trial, name: str) -> None:
     """Judge the alert's whole life at once: quiet, fired, delivered, cleared and resolved, each within its bound."""
     ended, began = _since(trial), trial.fault_began
     if began is None:
-        raise FeatureError("expected an earlier step to have seen the alert fire, but none has",
-                           hint=f'add: Then alert "{name}" fires within its bound')
+        raise FeatureError(
+            "expected an earlier step to have seen the alert fire, but none has",
+            hint=f'add: Then alert "{name}" fires within its bound',
+        )
     bound = alerts.bounds_of(trial.harness, name).resolved
-    _await(trial, f"the all-clear of alert {name} is delivered in time", bound, ended,
-           lambda: alerts.delivered_since(trial.harness, name, "resolved", ended))
+    _await(
+        trial,
+        f"the all-clear of alert {name} is delivered in time",
+        bound,
+        ended,
+        lambda: alerts.delivered_since(trial.harness, name, "resolved", ended),
+    )
     until = trial.harness.anchor(rules=True).at
     quiet = trial.quiet or Window(trial.started_at, began)
     trial.harness.judge(*alerts.lifecycle(trial.harness, name, quiet, Window(began, ended), until))
@@ -94,13 +111,18 @@ def _since(trial: Trial) -> datetime:
     return trial.changed_at
 
 
-def _await(trial: Trial, claim: str, bound: alert_lifecycle.Bound, since: datetime,
-           observe: Callable[[], datetime | None]) -> None:
+def _await(
+    trial: Trial, claim: str, bound: alert_lifecycle.Bound, since: datetime, observe: Callable[[], datetime | None]
+) -> None:
     """Wait for an instant, and judge how long after `since` it came."""
     left = max(bound.latest - (datetime.now(UTC) - since), timedelta(0))
     try:
         moment = wait_until(
-            observe, lambda found: found is not None, what=claim, timeout=left, interval=_POLL,
+            observe,
+            lambda found: found is not None,
+            what=claim,
+            timeout=left,
+            interval=_POLL,
             check_alive=trial.harness.environment.check_alive,
         ).value
         measured = f"after {(moment - since).total_seconds():.3f} s" if moment else ""
@@ -108,9 +130,10 @@ def _await(trial: Trial, claim: str, bound: alert_lifecycle.Bound, since: dateti
     except DeadlineError as error:
         moment, measured, history = None, f"not within {format_duration(bound.latest)}", str(error)
     trial.expect(
-        claim, check=alert_lifecycle.CHECK,
+        claim,
+        check=alert_lifecycle.CHECK,
         expected=f"within {format_duration(bound.latest)} of {since.isoformat(timespec='milliseconds')}: {bound.text}",
-        measured=measured, holds=moment is not None and moment - since <= bound.latest,
+        measured=measured,
+        holds=moment is not None and moment - since <= bound.latest,
         evidence=(("waiting", history),) if history else (),
     )
-

@@ -17,9 +17,7 @@ from sloproof.trial import Trial
 @then(parsers.parse("every response has status {status:d}", TYPES))
 def every_status(trial: Trial, status: int) -> None:
     """Judge the ledger: every request was answered, and with this status."""
-    seen = Counter(
-        entry.failure or str(entry.status) for entry in trial.observation.sent_entries
-    )
+    seen = Counter(entry.failure or str(entry.status) for entry in trial.observation.sent_entries)
     trial.expect(
         f"every response has status {status}",
         expected=f"{sum(seen.values())} responses, all {status}",
@@ -34,7 +32,9 @@ def response_status(trial: Trial, status: int) -> None:
     """Judge the last single request: its status."""
     seen = trial.response.status
     trial.expect(
-        f"the response has status {status}", expected=str(status), holds=seen == status,
+        f"the response has status {status}",
+        expected=str(status),
+        holds=seen == status,
         measured=f"{seen}: {trial.response.body[:300].decode(errors='replace')}",
     )
 
@@ -51,8 +51,10 @@ def response_own_header(trial: Trial, name: str) -> None:
     """Judge all single requests of the scenario: each has the header, no two the same value."""
     seen = [response.headers.get(name) for response in trial.responses]
     trial.expect(
-        f"every response has a {name} of its own", expected=f"{len(seen)} different values",
-        measured=", ".join(map(str, seen)), holds=None not in seen and len(set(seen)) == len(seen),
+        f"every response has a {name} of its own",
+        expected=f"{len(seen)} different values",
+        measured=", ".join(map(str, seen)),
+        holds=None not in seen and len(set(seen)) == len(seen),
     )
 
 
@@ -61,7 +63,9 @@ def response_echo(trial: Trial, docstring: str) -> None:
     """Judge the last single request: its body is this text, byte for byte."""
     seen = trial.response.body
     trial.expect(
-        "the response is the body that was sent", expected=docstring, measured=seen.decode(errors="replace"),
+        "the response is the body that was sent",
+        expected=docstring,
+        measured=seen.decode(errors="replace"),
         holds=seen == docstring.encode(),
     )
 
@@ -90,7 +94,8 @@ def response_times(trial: Trial, bound: timedelta, most: timedelta) -> None:
     low, high = bound.total_seconds(), most.total_seconds()
     durations = [entry.duration_ns / 1e9 for entry in trial.observation.sent_entries]
     trial.expect(
-        "responses took as long as they should", expected=f"{low:g} s to {high:g} s",
+        "responses took as long as they should",
+        expected=f"{low:g} s to {high:g} s",
         measured=f"{min(durations):.3f} s to {max(durations):.3f} s" if durations else "no request",
         holds=bool(durations) and min(durations) >= low and max(durations) <= high,
         queries=(Query("ledger", "duration of every request since the scenario's first"),),
@@ -106,9 +111,11 @@ def achieved_rate(trial: Trial, percent: float) -> None:
     off = abs(load.achieved_rate / load.asked_rate - 1) * 100
     trial.expect(
         f"the load was driven within {percent:g} % of the asked rate",
-        check="load", expected=f"{load.asked_rate:g} requests a second, none unsent",
+        check="load",
+        expected=f"{load.asked_rate:g} requests a second, none unsent",
         measured=f"{load.achieved_rate:.2f} requests a second, {load.unsent} unsent",
-        holds=off <= percent and load.unsent == 0, evidence=tuple(("warning", text) for text in load.warnings),
+        holds=off <= percent and load.unsent == 0,
+        evidence=tuple(("warning", text) for text in load.warnings),
     )
 
 
@@ -118,11 +125,13 @@ def every_answered(trial: Trial) -> None:
     failed = Counter(entry.failure for entry in trial.observation.entries if entry.failure)
     count = len(trial.observation.entries)
     trial.expect(
-        "every request was answered", expected=f"{count} requests, no failure",
+        "every request was answered",
+        expected=f"{count} requests, no failure",
         measured=", ".join(f"{number} x {kind}" for kind, number in sorted(failed.items())) or "no failure",
         holds=bool(count) and not failed,
         queries=(Query("ledger", "failure of every request since the scenario's first"),),
     )
+
 
 @then(parsers.parse("between {low:g} % and {high:g} % of the responses have status {status:d}", TYPES))
 def share_of_status(trial: Trial, low: float, high: float, status: int) -> None:
@@ -131,7 +140,8 @@ def share_of_status(trial: Trial, low: float, high: float, status: int) -> None:
     ratio = sum(entry.status == status for entry in entries) / len(entries) if entries else 0.0
     trial.expect(
         f"between {low:g} % and {high:g} % of the responses have status {status}",
-        expected=f"{low:g} % to {high:g} % of {len(entries)}", measured=f"{ratio * 100:.1f} %",
+        expected=f"{low:g} % to {high:g} % of {len(entries)}",
+        measured=f"{ratio * 100:.1f} %",
         holds=bool(entries) and low <= ratio * 100 <= high,
     )
 
@@ -140,8 +150,12 @@ def share_of_status(trial: Trial, low: float, high: float, status: int) -> None:
 def response_other_header(trial: Trial, name: str, value: str) -> None:
     """Judge the last single request: it has the header, with another value."""
     seen = trial.response.headers.get(name)
-    trial.expect(f"the response has a {name} of the service's own", expected=f"anything but {value}",
-                 measured=str(seen), holds=bool(seen) and seen != value)
+    trial.expect(
+        f"the response has a {name} of the service's own",
+        expected=f"anything but {value}",
+        measured=str(seen),
+        holds=bool(seen) and seen != value,
+    )
 
 
 @then(parsers.parse("exactly {count:d} requests are in the ledger", TYPES))
@@ -149,8 +163,12 @@ def ledger_holds(trial: Trial, count: int) -> None:
     """Judge the driver: it recorded as many requests as it was asked to send, each with an id of its own."""
     entries = trial.observation.sent_entries
     ids = {entry.request_id for entry in entries}
-    trial.expect(f"exactly {count} requests are in the ledger", expected=f"{count} requests, as many ids",
-                 measured=f"{len(entries)} requests, {len(ids)} ids", holds=len(entries) == len(ids) == count)
+    trial.expect(
+        f"exactly {count} requests are in the ledger",
+        expected=f"{count} requests, as many ids",
+        measured=f"{len(entries)} requests, {len(ids)} ids",
+        holds=len(entries) == len(ids) == count,
+    )
 
 
 @then(parsers.parse('the ledger holds {count:d} requests that failed by "{kind:text}"', TYPES))
@@ -158,6 +176,8 @@ def ledger_failures(trial: Trial, count: int, kind: str) -> None:
     """Judge the driver: it recorded failures as what they were."""
     seen = Counter(entry.failure or str(entry.status) for entry in trial.observation.sent_entries)
     trial.expect(
-        f"the ledger holds {count} requests that failed by {kind}", expected=f"{count} x {kind}",
-        measured=", ".join(f"{number} x {name}" for name, number in sorted(seen.items())), holds=seen[kind] == count,
+        f"the ledger holds {count} requests that failed by {kind}",
+        expected=f"{count} x {kind}",
+        measured=", ".join(f"{number} x {name}" for name, number in sorted(seen.items())),
+        holds=seen[kind] == count,
     )

@@ -60,9 +60,11 @@ def at_rest(trial: Trial) -> None:
 def scraped_once(trial: Trial) -> None:
     """Judge that each running instance has exactly one fresh `up` series, over all jobs."""
     harness = trial.harness
-    trial.harness.judge(service.scraped_once(
-        harness.clients.prometheus, harness.settings, harness.baseline(), harness.instances, harness.scrape_interval
-    ))
+    trial.harness.judge(
+        service.scraped_once(
+            harness.clients.prometheus, harness.settings, harness.baseline(), harness.instances, harness.scrape_interval
+        )
+    )
 
 
 @then("no metric of the service has a new label value")
@@ -71,7 +73,7 @@ def label_values_bounded(trial: Trial) -> None:
     trial.harness.judge(service.label_values_bounded(trial.observation, {}))
 
 
-@then(parsers.parse('no metric of the service has a new label value beyond', TYPES))
+@then(parsers.parse("no metric of the service has a new label value beyond", TYPES))
 def label_values_bounded_but(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     """Judge the same, with label values that may be new. Columns: label, value."""
     allowed: dict[str, set[str]] = {}
@@ -99,10 +101,10 @@ def count_blocked(trial: Trial, pipeline: str) -> None:
     found = requests.counts_agree(seen)
     trial.expect(
         f"a dead {pipeline} pipeline blocks the three-way count",
-        check="pipeline_alive", expected=f"blocked, because {pipeline} are dead",
+        check="pipeline_alive",
+        expected=f"blocked, because {pipeline} are dead",
         measured=f"{found.verdict.value}; dead: {', '.join(seen.dead) or 'none'}",
-        holds=found.verdict is Verdict.BLOCKED and pipeline in seen.dead, at=seen.at,
+        holds=found.verdict is Verdict.BLOCKED and pipeline in seen.dead,
+        at=seen.at,
         evidence=tuple((f"why {name}", reason) for name, reason in seen.dead.items()),
     )
-
-

@@ -18,7 +18,9 @@ from sloproof.trial import Trial
 
 
 @given(
-    parsers.parse('load of {rate:g} requests a second on the usual mix has run for "{length:duration}" within this feature', TYPES)
+    parsers.parse(
+        'load of {rate:g} requests a second on the usual mix has run for "{length:duration}" within this feature', TYPES
+    )
 )
 def load_has_run(trial: Trial, feature_memory: dict[str, Any], rate: float, length: timedelta) -> None:
     """Drive the usual mix once for the whole feature; its scenarios judge that one observation at its instant."""
@@ -26,7 +28,7 @@ def load_has_run(trial: Trial, feature_memory: dict[str, Any], rate: float, leng
         trial.run_usual(rate, length)
         feature_memory["observation"] = trial.observation
     known = feature_memory["observation"]
-    assert isinstance(known, Observation)  # noqa: S101 - narrows the type
+    assert isinstance(known, Observation)
     trial.recall(known)
 
 
@@ -38,7 +40,12 @@ def panels_answer(trial: Trial, name: str) -> None:
     trial.harness.judge(*dashboards.panels_tell(trial.harness, dashboard, trial.observation, answers))
 
 
-@then(parsers.parse('panel "{panel:text}" of dashboard "{name:text}" shows the ledger\'s {what:quantity} within {percent:g} %', TYPES))
+@then(
+    parsers.parse(
+        'panel "{panel:text}" of dashboard "{name:text}" shows the ledger\'s {what:quantity} within {percent:g} %',
+        TYPES,
+    )
+)
 def panel_agrees(trial: Trial, panel: str, name: str, what: str, percent: float) -> None:
     """Judge a panel's number, summed over its series, against the ledger's over the same stretch."""
     dashboard, seen = _read(trial, name), trial.observation
@@ -48,9 +55,7 @@ def panel_agrees(trial: Trial, panel: str, name: str, what: str, percent: float)
     truth = Independent(value, f"the ledger's last {span.total_seconds():g} s", relative_tolerance=percent / 100)
     answers = dashboards.answer(trial.harness, dashboard, seen, panel)
     summed = [dashboards.summed(one) for one in answers]
-    trial.harness.judge(
-        *dashboards.panels_tell(trial.harness, dashboard, seen, dashboards.with_truth(summed, truth))
-    )
+    trial.harness.judge(*dashboards.panels_tell(trial.harness, dashboard, seen, dashboards.with_truth(summed, truth)))
 
 
 def rate_window(time_range: TimeRange) -> timedelta:

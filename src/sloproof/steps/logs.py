@@ -22,10 +22,15 @@ def one_line_each(trial: Trial) -> None:
     """Judge that each request id of the scenario is in exactly one request line."""
     seen = trial.observation
     lines = Counter(line.request_id for line in seen.request_lines)
-    wrong = {entry.request_id: lines[entry.request_id] for entry in seen.sent_entries
-             if not entry.failure and lines[entry.request_id] != 1}
+    wrong = {
+        entry.request_id: lines[entry.request_id]
+        for entry in seen.sent_entries
+        if not entry.failure and lines[entry.request_id] != 1
+    }
     _judge(
-        trial, "Loki holds exactly one line for each request", holds=bool(seen.sent_entries) and not wrong,
+        trial,
+        "Loki holds exactly one line for each request",
+        holds=bool(seen.sent_entries) and not wrong,
         expected=f"one line for each of {len(seen.sent_entries)} requests",
         measured=f"{len(wrong)} requests have another number of lines" if wrong else "one line each",
         evidence="\n".join(f"{count} lines: {request_id}" for request_id, count in list(wrong.items())[:_SHOWN]),
@@ -38,12 +43,15 @@ def one_error_line_each(trial: Trial, text: str) -> None:
     seen = trial.observation
     levels = {level.upper() for level in seen.settings.logs.error_levels}
     lines = Counter(
-        line.request_id for line in seen.lines
+        line.request_id
+        for line in seen.lines
         if isinstance(line, OtherLine) and line.level.upper() in levels and text in line.line
     )
     wrong = {entry.request_id: lines[entry.request_id] for entry in seen.sent_entries if lines[entry.request_id] != 1}
     _judge(
-        trial, f"each request has exactly one error line saying {text!r}", holds=bool(seen.sent_entries) and not wrong,
+        trial,
+        f"each request has exactly one error line saying {text!r}",
+        holds=bool(seen.sent_entries) and not wrong,
         expected=f"one line for each of {len(seen.sent_entries)} requests",
         measured=f"{len(wrong)} requests have another number of lines" if wrong else "one line each",
         evidence="\n".join(f"{count} lines: {request_id}" for request_id, count in list(wrong.items())[:_SHOWN]),
@@ -57,8 +65,11 @@ def lines_have_labels(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     streams = _streams_of_requests(trial.observation)
     wrong = [dict(stream) for stream in streams if any(stream.get(label) != value for label, value in wanted.items())]
     _judge(
-        trial, "every line has the labels that a pod's would", holds=bool(streams) and not wrong,
-        expected=str(wanted), measured="; ".join(str(stream) for stream in wrong or [dict(s) for s in streams]),
+        trial,
+        "every line has the labels that a pod's would",
+        holds=bool(streams) and not wrong,
+        expected=str(wanted),
+        measured="; ".join(str(stream) for stream in wrong or [dict(s) for s in streams]),
     )
 
 
@@ -67,8 +78,13 @@ def lines_have_label(trial: Trial, label: str) -> None:
     """Judge that the streams that hold the scenario's request lines have a label, whatever its value."""
     streams = _streams_of_requests(trial.observation)
     values = [stream.get(label) for stream in streams]
-    _judge(trial, f"every line has a label {label}", expected="a value", measured=str(values),
-           holds=bool(values) and all(values))
+    _judge(
+        trial,
+        f"every line has a label {label}",
+        expected="a value",
+        measured=str(values),
+        holds=bool(values) and all(values),
+    )
 
 
 @then(parsers.parse('Loki holds no line that begins with "{text:text}"', TYPES))
@@ -77,8 +93,11 @@ def no_line_begins(trial: Trial, text: str) -> None:
     seen = trial.observation
     forged = [entry.line for entry in seen.log_entries if entry.line.startswith(text)]
     _judge(
-        trial, f"no line begins with {text!r}", holds=bool(seen.log_entries) and not forged,
-        expected=f"none of {len(seen.log_entries)} lines", measured=f"{len(forged)} lines",
+        trial,
+        f"no line begins with {text!r}",
+        holds=bool(seen.log_entries) and not forged,
+        expected=f"none of {len(seen.log_entries)} lines",
+        measured=f"{len(forged)} lines",
         evidence="\n".join(forged[:_SHOWN]),
     )
 
@@ -89,8 +108,11 @@ def every_line_parses(trial: Trial) -> None:
     seen = trial.observation
     bad = [line for line in seen.lines if isinstance(line, Unparsable)]
     _judge(
-        trial, "every line can be read", holds=bool(seen.lines) and not bad,
-        expected=f"{len(seen.lines)} lines that can be read", measured=f"{len(bad)} that cannot",
+        trial,
+        "every line can be read",
+        holds=bool(seen.lines) and not bad,
+        expected=f"{len(seen.lines)} lines that can be read",
+        measured=f"{len(bad)} that cannot",
         evidence="\n".join(f"{line.reason}: {line.line[:200]}" for line in bad[:_SHOWN]),
     )
 
@@ -101,8 +123,11 @@ def no_line(trial: Trial) -> None:
     seen = trial.observation
     others = [line for line in seen.request_lines if not is_sentinel(line.request_id)]
     _judge(
-        trial, "nothing was logged as a request", holds=bool(seen.request_lines) and not others,
-        expected="only the barrier's sentinel", measured=f"{len(others)} other request lines",
+        trial,
+        "nothing was logged as a request",
+        holds=bool(seen.request_lines) and not others,
+        expected="only the barrier's sentinel",
+        measured=f"{len(others)} other request lines",
         evidence="\n".join(line.line for line in others[:_SHOWN]),
     )
 
@@ -125,7 +150,16 @@ def _judge(trial: Trial, claim: str, *, holds: bool, expected: str, measured: st
     hint = ""
     if LOGS in seen.dead:
         verdict, measured, hint = Verdict.BLOCKED, "nothing: the log pipeline is dead", seen.dead[LOGS]
-    trial.harness.judge(Finding(
-        check="log_lines", verdict=verdict, claim=claim, expected=expected, measured=measured, at=seen.at,
-        queries=(seen.log_query,), hint=hint, evidence=(("lines", evidence),) if evidence else (),
-    ))
+    trial.harness.judge(
+        Finding(
+            check="log_lines",
+            verdict=verdict,
+            claim=claim,
+            expected=expected,
+            measured=measured,
+            at=seen.at,
+            queries=(seen.log_query,),
+            hint=hint,
+            evidence=(("lines", evidence),) if evidence else (),
+        )
+    )

@@ -25,7 +25,8 @@ def counters_rise(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     head, *rows = datatable
     if list(head) != ["counter", "labels", "by"]:
         raise FeatureError(
-            "expected a table with the columns counter, labels, by", seen=" | ".join(head),
+            "expected a table with the columns counter, labels, by",
+            seen=" | ".join(head),
             hint='a row: | app_error_count_total | error_type="client_error" | 20 |',
         )
     trial.harness.judge(*(_rise_of(trial, f"{name}{{{labels}}}", name, labels, int(by)) for name, labels, by in rows))
@@ -48,8 +49,9 @@ def nothing_counted(trial: Trial) -> None:
     """Judge that the request counter rose only by what the barrier itself sent."""
     seen = trial.observation
     own = len(seen.entries) - len(seen.sent_entries)
-    trial.harness.judge(_rise_of(trial, seen.settings.metrics.requests.name, seen.settings.metrics.requests.name, "",
-                                 own))
+    trial.harness.judge(
+        _rise_of(trial, seen.settings.metrics.requests.name, seen.settings.metrics.requests.name, "", own)
+    )
 
 
 @then(parsers.parse('counter "{name:text}" exists at 0 or more for', TYPES))
@@ -60,18 +62,20 @@ def children_exist(trial: Trial, name: str, datatable: Sequence[Sequence[str]]) 
     """
     head, *rows = datatable
     anchor = trial.harness.baseline()
-    missing = []
     selectors = []
     for row in rows:
         matchers = ", ".join(f'{label}="{value}"' for label, value in zip(head, row, strict=True))
         selectors.append(f"{name}{{{matchers}}}")
-    for selector in selectors:
-        if not trial.harness.clients.prometheus.query(selector, anchor.at).series:
-            missing.append(selector)
+    prometheus = trial.harness.clients.prometheus
+    missing = [selector for selector in selectors if not prometheus.query(selector, anchor.at).series]
     trial.expect(
-        f"every expected child of {name} exists from the start", check="exposition",
-        expected=f"{len(selectors)} series", measured=f"{len(selectors) - len(missing)} series",
-        holds=not missing, at=anchor.at, evidence=(("missing", "\n".join(missing)),) if missing else (),
+        f"every expected child of {name} exists from the start",
+        check="exposition",
+        expected=f"{len(selectors)} series",
+        measured=f"{len(selectors) - len(missing)} series",
+        holds=not missing,
+        at=anchor.at,
+        evidence=(("missing", "\n".join(missing)),) if missing else (),
     )
 
 
@@ -102,22 +106,41 @@ def _rise_of(trial: Trial, selector: str, name: str, matchers: str, count: int) 
     scoped = f"{name}{{{', '.join(part for part in (seen.job_selector, matchers) if part)}}}"
     claim = f"counter {selector} rises by exactly {count}"
     if "metrics" in seen.dead:
-        return Finding("counter_rise", Verdict.BLOCKED, claim, str(count), "nothing: the metrics pipeline is dead",
-                       at=seen.at, hint=seen.dead["metrics"])
+        return Finding(
+            "counter_rise",
+            Verdict.BLOCKED,
+            claim,
+            str(count),
+            "nothing: the metrics pipeline is dead",
+            at=seen.at,
+            hint=seen.dead["metrics"],
+        )
     deltas = seen.increase(scoped)
     if not deltas:
-        return Finding("counter_rise", Verdict.INCONCLUSIVE, claim, str(count), "no such series", at=seen.at,
-                       queries=(seen.query_of(scoped),), hint=seen.prometheus.nearest(scoped, seen.window))
+        return Finding(
+            "counter_rise",
+            Verdict.INCONCLUSIVE,
+            claim,
+            str(count),
+            "no such series",
+            at=seen.at,
+            queries=(seen.query_of(scoped),),
+            hint=seen.prometheus.nearest(scoped, seen.window),
+        )
     low, high = sum(delta.low for delta in deltas), sum(delta.high for delta in deltas)
-    if low == high == count:
-        verdict = Verdict.PASS
-    else:
-        verdict = Verdict.INCONCLUSIVE if low <= count <= high else Verdict.FAIL
+    within = Verdict.PASS if low == high else Verdict.INCONCLUSIVE
+    verdict = within if low <= count <= high else Verdict.FAIL
     measured = f"{low:g}" if low == high else f"between {low:g} and {high:g}"
     youngest = max((delta.last.time for delta in deltas if delta.last is not None), default=None)
     return Finding(
-        "counter_rise", verdict, claim, str(count), f"{measured}, over {len(deltas)} series", at=seen.at,
-        sample_age=None if youngest is None else seen.at - youngest, queries=(seen.query_of(scoped),),
+        "counter_rise",
+        verdict,
+        claim,
+        str(count),
+        f"{measured}, over {len(deltas)} series",
+        at=seen.at,
+        sample_age=None if youngest is None else seen.at - youngest,
+        queries=(seen.query_of(scoped),),
         evidence=(("per series", _table(deltas)),),
     )
 
@@ -131,8 +154,14 @@ def _others(trial: Trial, name: str, excluded: dict[str, str]) -> Finding:
     risen = [delta for delta in deltas if delta.high > 0]
     verdict = Verdict.INCONCLUSIVE if not deltas else Verdict.FAIL if risen else Verdict.PASS
     return Finding(
-        "counter_rise", verdict, claim, f"{len(deltas)} children unchanged", f"{len(risen)} children risen", at=seen.at,
-        queries=(seen.query_of(selector),), evidence=(("per series", _table(risen)),) if risen else (),
+        "counter_rise",
+        verdict,
+        claim,
+        f"{len(deltas)} children unchanged",
+        f"{len(risen)} children risen",
+        at=seen.at,
+        queries=(seen.query_of(selector),),
+        evidence=(("per series", _table(risen)),) if risen else (),
     )
 
 

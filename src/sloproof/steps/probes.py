@@ -26,10 +26,12 @@ def turns(trial: Trial, kind: ProbeKind, colour: str, bound: timedelta) -> None:
     steady = bool(turned) and _is(trial.harness.clients.service.probe(kind), colour)
     took = turned[0].time + turned[0].duration - since if turned else None
     trial.expect(
-        f"{kind} turns {colour} within {format_duration(bound)}", check=probe_truth.CHECK,
+        f"{kind} turns {colour} within {format_duration(bound)}",
+        check=probe_truth.CHECK,
         expected=f"{colour} at most {format_duration(bound)} after {since.isoformat(timespec='milliseconds')}",
         measured=f"{colour} after {took.total_seconds():.3f} s" if took is not None else _history(samples),
-        holds=steady and took is not None and took <= bound, queries=(Query("http", f"GET {kind} probe"),),
+        holds=steady and took is not None and took <= bound,
+        queries=(Query("http", f"GET {kind} probe"),),
         evidence=(("answers", _history(samples)),),
     )
 
@@ -40,9 +42,12 @@ def stays(trial: Trial, kind: ProbeKind, colour: str, length: timedelta) -> None
     samples = trial.watch(kind, length)
     wrong = [sample for sample in samples if not _is(sample, colour)]
     trial.expect(
-        f"{kind} stays {colour} for {format_duration(length)}", check=probe_truth.CHECK,
-        expected=f"{len(samples)} answers, all {colour}", measured=f"{len(wrong)} of {len(samples)} were not",
-        holds=bool(samples) and not wrong, evidence=(("answers", _history(samples)),),
+        f"{kind} stays {colour} for {format_duration(length)}",
+        check=probe_truth.CHECK,
+        expected=f"{len(samples)} answers, all {colour}",
+        measured=f"{len(wrong)} of {len(samples)} were not",
+        holds=bool(samples) and not wrong,
+        evidence=(("answers", _history(samples)),),
     )
 
 
@@ -53,10 +58,12 @@ def answers(trial: Trial, kind: ProbeKind, bound: timedelta, length: timedelta) 
     slow = [sample for sample in samples if sample.status is None or sample.duration > bound]
     slowest = max(sample.duration for sample in samples)
     trial.expect(
-        f"{kind} answers within {format_duration(bound)}", check=probe_truth.CHECK,
+        f"{kind} answers within {format_duration(bound)}",
+        check=probe_truth.CHECK,
         expected=f"{len(samples)} answers, each within {format_duration(bound)}",
         measured=f"the slowest took {slowest.total_seconds():.3f} s, {len(slow)} were late",
-        holds=bool(samples) and not slow, evidence=(("answers", _history(samples)),),
+        holds=bool(samples) and not slow,
+        evidence=(("answers", _history(samples)),),
     )
 
 
@@ -65,8 +72,13 @@ def gives_reason(trial: Trial, kind: ProbeKind, text: str) -> None:
     """Judge that the probe's answer says why."""
     sample = trial.harness.clients.service.probe(kind)
     body = sample.body.decode(errors="replace")
-    trial.expect(f"{kind} gives its reason", check=probe_truth.CHECK, expected=f"... {text} ...", measured=body,
-                 holds=text in body)
+    trial.expect(
+        f"{kind} gives its reason",
+        check=probe_truth.CHECK,
+        expected=f"... {text} ...",
+        measured=body,
+        holds=text in body,
+    )
 
 
 @when(parsers.parse("liveness and readiness are asked {count:d} times each", TYPES))

@@ -17,7 +17,6 @@ from sloproof.polling import wait_until
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
-
 SERVICE = "service"
 
 
@@ -26,7 +25,8 @@ def exposes(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     """Judge the service's own answer, read directly. Columns: metric, type, labels, buckets."""
     declared = [
         Declared(
-            name=name if kind != "counter" else f"{name}_total", kind=kind,
+            name=name if kind != "counter" else f"{name}_total",
+            kind=kind,
             labels=[label.strip() for label in labels.split(",") if label.strip()],
             buckets=[float(edge) for edge in buckets.split()],
         )
@@ -40,7 +40,9 @@ def exposes(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     trial.harness.judge(exposition.judge(evidence, Basis(at=answer.started, queries=(query,))))
 
 
-@when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}" around a restart of the service', TYPES))
+@when(
+    parsers.parse('{count:d} requests are sent to {method:method} "{path:text}" around a restart of the service', TYPES)
+)
 def around_restart(trial: Trial, count: int, method: str, path: str) -> None:
     """Send that many requests, wait for the evidence, restart the service, send them again, and observe all of it."""
     trial.mark_beginning()
@@ -71,14 +73,22 @@ def gauge_reaches(trial: Trial, count: int, bound: timedelta) -> None:
     gauge = service.in_flight(harness.settings)
     selector = f'sum({gauge}{{job="{harness.settings.service.name}"}})'
     seen = wait_until(
-        lambda: max((series.samples[-1].value for series in harness.clients.prometheus.query(selector, None).series),
-                    default=0.0),
-        lambda value: value >= count, what=f"{gauge} at {count} or more", timeout=bound,
-        interval=timedelta(milliseconds=50), check_alive=harness.environment.check_alive,
+        lambda: max(
+            (series.samples[-1].value for series in harness.clients.prometheus.query(selector, None).series),
+            default=0.0,
+        ),
+        lambda value: value >= count,
+        what=f"{gauge} at {count} or more",
+        timeout=bound,
+        interval=timedelta(milliseconds=50),
+        check_alive=harness.environment.check_alive,
     )
     trial.expect(
-        f"{gauge} reaches {count} within {format_duration(bound)}", check="gauge_at_rest", expected=f"at least {count}",
-        measured=f"{seen.value:g} after {seen.waited.total_seconds():.2f} s", holds=seen.value >= count,
+        f"{gauge} reaches {count} within {format_duration(bound)}",
+        check="gauge_at_rest",
+        expected=f"at least {count}",
+        measured=f"{seen.value:g} after {seen.waited.total_seconds():.2f} s",
+        holds=seen.value >= count,
         queries=(Query("prometheus", selector),),
     )
 
@@ -87,7 +97,7 @@ def gauge_reaches(trial: Trial, count: int, bound: timedelta) -> None:
 def rate_is_real(trial: Trial, percent: float) -> None:
     """Judge the sum of rates over all series against the ledger: a double scrape makes it twice the real one."""
     seen, load = trial.observation, trial.harness.last_load
-    assert load is not None  # noqa: S101 - an observation has a load
+    assert load is not None
     window = max(int(load.window.duration.total_seconds()) - 1, 1)
     names = seen.settings.metrics.requests
     expr = f'sum(rate({names.name}{{app="{seen.settings.service.name}"}}[{window}s]))'
@@ -96,9 +106,13 @@ def rate_is_real(trial: Trial, percent: float) -> None:
     real = load.achieved_rate
     rate = found[0].samples[-1].value if found else 0.0
     trial.expect(
-        f"the sum of the rates is within {percent:g} % of the real rate", check="single_scrape",
-        expected=f"{real:.1f} requests a second, as the ledger has it", measured=f"{rate:.1f}", at=at,
-        holds=abs(rate / real - 1) * 100 <= percent, queries=(Query("prometheus", expr, seen.prometheus.query_url(expr, at)),),
+        f"the sum of the rates is within {percent:g} % of the real rate",
+        check="single_scrape",
+        expected=f"{real:.1f} requests a second, as the ledger has it",
+        measured=f"{rate:.1f}",
+        at=at,
+        holds=abs(rate / real - 1) * 100 <= percent,
+        queries=(Query("prometheus", expr, seen.prometheus.query_url(expr, at)),),
     )
 
 
@@ -113,11 +127,14 @@ def told_to_end(trial: Trial, delay: timedelta) -> None:
 def drained(trial: Trial) -> None:
     """Judge the ledger: no request was cut off; after the end, connections are refused and nothing else."""
     load = trial.harness.end_load()
-    assert load is not None  # noqa: S101 - the scenario has one
+    assert load is not None
     cut = {kind: count for kind, count in load.failures.items() if kind in {"reset", "protocol", "timeout"} and count}
     trial.expect(
-        "no accepted request was cut off by the drain", check="probe_truth", expected="none reset or unanswered",
-        measured=", ".join(f"{count} x {kind}" for kind, count in cut.items()) or "none", holds=not cut,
+        "no accepted request was cut off by the drain",
+        check="probe_truth",
+        expected="none reset or unanswered",
+        measured=", ".join(f"{count} x {kind}" for kind, count in cut.items()) or "none",
+        holds=not cut,
         queries=(Query("ledger", "failure of every request of the load"),),
     )
 
@@ -129,6 +146,9 @@ def red_before_gone(trial: Trial) -> None:
     said = [str(sample.status or sample.failure) for sample in drain]
     red = [sample for sample in drain if sample.status is not None and sample.status != 200]  # noqa: PLR2004 - HTTP
     trial.expect(
-        "readiness was red before the service was gone", check="probe_truth", expected="a red answer, then none",
-        measured=" ".join(said), holds=bool(red),
+        "readiness was red before the service was gone",
+        check="probe_truth",
+        expected="a red answer, then none",
+        measured=" ".join(said),
+        holds=bool(red),
     )

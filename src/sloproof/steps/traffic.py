@@ -31,13 +31,21 @@ def send_one(trial: Trial, method: str, path: str) -> None:
     trial.send(method, path)
 
 
-@when(parsers.parse('a request is sent to {method:method} "{path:text}" with header "{name:text}" set to "{value:text}"', TYPES))
+@when(
+    parsers.parse(
+        'a request is sent to {method:method} "{path:text}" with header "{name:text}" set to "{value:text}"', TYPES
+    )
+)
 def send_one_with_header(trial: Trial, method: str, path: str, name: str, value: str) -> None:
     """Send one request with one header of its own, and keep its answer."""
     trial.send(method, path, headers={name: value})
 
 
-@when(parsers.parse('a request is sent to {method:method} "{path:text}" with content type "{kind:text}" and the body', TYPES))
+@when(
+    parsers.parse(
+        'a request is sent to {method:method} "{path:text}" with content type "{kind:text}" and the body', TYPES
+    )
+)
 def send_one_with_body(trial: Trial, method: str, path: str, kind: str, docstring: str) -> None:
     """Send one request with exactly the bytes of the text, UTF-8, and keep its answer."""
     trial.send(method, path, headers={"Content-Type": kind}, body=docstring)
@@ -78,7 +86,10 @@ def begin_load(trial: Trial, rate: float) -> None:
 def begin_load_of(trial: Trial, rate: float, method: str, path: str) -> None:
     """Start one kind of request in the open model; it goes on until the scenario ends it, or ends."""
     profile = Profile(
-        mix=(trial.harness.request(path, method),), rate=rate, duration_seconds=600, seed=1,
+        mix=(trial.harness.request(path, method),),
+        rate=rate,
+        duration_seconds=600,
+        seed=1,
         timeout_seconds=trial.harness.settings.load.timeout_seconds,
     )
     trial.begin(profile, f"{rate:g}/s of {method} {path} in the background")
@@ -95,25 +106,38 @@ def run_load_of(trial: Trial, rate: float, path: str, duration: timedelta) -> No
     """Drive one kind of GET in the open model to its end, wait for the evidence, and observe it."""
     load = trial.harness.settings.load
     profile = Profile(
-        mix=(trial.harness.request(path),), rate=rate, duration_seconds=duration.total_seconds(), seed=load.seed,
+        mix=(trial.harness.request(path),),
+        rate=rate,
+        duration_seconds=duration.total_seconds(),
+        seed=load.seed,
         timeout_seconds=load.timeout_seconds,
     )
     trial.run(profile, f"{rate:g}/s of GET {path} for {format_duration(duration)}")
 
 
 @when(
-    parsers.parse('{count:d} bodies of "{body:text}" with content type "{kind:text}" are sent to {method:method} "{path:text}"', TYPES)
+    parsers.parse(
+        '{count:d} bodies of "{body:text}" with content type "{kind:text}" are sent to {method:method} "{path:text}"',
+        TYPES,
+    )
 )
 def send_bodies(trial: Trial, count: int, body: str, kind: str, method: str, path: str) -> None:
     """Send that many equal requests with exactly this body and content type; an empty type is not sent."""
     trial.burst(count, method, path, headers={"Content-Type": kind} if kind else {}, body=body)
 
 
-@when(parsers.parse('{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES))
+@when(
+    parsers.parse(
+        '{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES
+    )
+)
 def send_impatient(trial: Trial, count: int, most: timedelta, method: str, path: str) -> None:
     """Send that many equal requests at once; each gives up when it has waited this long."""
     profile = Profile(
-        mix=(trial.harness.request(path, method),), users=count, requests=count, seed=1,
+        mix=(trial.harness.request(path, method),),
+        users=count,
+        requests=count,
+        seed=1,
         timeout_seconds=most.total_seconds(),
     )
     trial.run(profile, f"{count} x {method} {path}, waiting at most {format_duration(most)}")
@@ -130,7 +154,10 @@ def send_each_method(trial: Trial, path: str) -> None:
 def hang_up(trial: Trial, count: int, method: str, path: str, patience: timedelta) -> None:
     """Send that many requests at once, and close each connection before its answer."""
     profile = Profile(
-        mix=(trial.harness.request(path, method),), users=count, requests=count, seed=1,
+        mix=(trial.harness.request(path, method),),
+        users=count,
+        requests=count,
+        seed=1,
         timeout_seconds=patience.total_seconds(),
     )
     trial.run(profile, f"{count} clients hang up on {method} {path}")
@@ -141,4 +168,3 @@ def send_hostile(trial: Trial, count: int) -> None:
     """Send requests with hostile paths, queries, methods, headers and bodies, drawn from the seed."""
     for request in hostile_requests(count, trial.harness.settings.load.seed):
         trial.send(request.method, request.path, headers=dict(request.headers), body=request.body)
-
