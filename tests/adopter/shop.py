@@ -19,7 +19,7 @@ IN_FLIGHT = Gauge("shop_http_in_flight", "Requests being handled.")
 QUIET = {"/ready", "/alive", "/prometheus"}
 
 for _kind in ("refused", "broken"):
-    for _route in ("/", "/cart", "/checkout", "unknown"):
+    for _route in ("/", "/cart", "/checkout", "/broken", "unknown"):
         FAILURES.labels(_kind, _route)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -94,7 +94,7 @@ class Server:
             with self._lock:
                 self._at_once -= 1
 
-    def _answer(self, connection: socket.socket, path: str) -> bool:  # noqa: C901, PLR0912 - a table of misdeeds
+    def _answer(self, connection: socket.socket, path: str) -> bool:  # noqa: C901, PLR0911, PLR0912 - a table of misdeeds
         send = connection.sendall
         match path.partition("?")[0]:
             case "/500":

@@ -138,11 +138,6 @@ def test_refusals_never_arrived(tmp_path: Path) -> None:
         assert result.failures == {"refused": 5}
 
 
-def test_names_that_do_not_exist_are_no_connection(tmp_path: Path) -> None:
-    with Driver(base_url="http://nowhere.invalid:81", ledger_dir=tmp_path, run_id="r") as driver:
-        assert kinds(driver.run(burst(1), "no name")) == {"connect": 1}
-
-
 def test_connections_are_kept_and_not_trusted_when_idle(shared: Shared) -> None:
     """A connection idle for a second may be one that the server is closing: a new one is taken, nothing fails."""
     server, driver, _ = shared

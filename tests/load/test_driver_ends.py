@@ -21,6 +21,7 @@ from sloproof.load.profile import Profile, RequestSpec
 from tests.load.server import Server
 
 OK = RequestSpec(path="/ok", endpoint="/ok")
+Shared = tuple[Server, Driver, Path]
 LONG = Profile(mix=(OK,), rate=100, duration_seconds=60)
 
 
@@ -37,19 +38,20 @@ def gone(pids: list[int], seconds: float) -> bool:
     return False
 
 
-def test_processes_are_one_load_with_one_ledger(server: Server, tmp_path: Path) -> None:
-    with Driver(base_url=server.url, ledger_dir=tmp_path, run_id="run") as driver:
-        burst = driver.run(Profile(mix=(OK,), users=5, requests=101, processes=2), "burst")
-        assert burst.requests == 101
-        assert sorted(server.ids) == sorted(burst.ledger.request_ids())
-        paced = driver.run(Profile(mix=(OK,), rate=200, duration_seconds=0.5, processes=2), "paced")
-        entries = list(paced.ledger.entries())
-        assert len(entries) == paced.requests == 100
-        intended = sorted(one.intended_ns for one in entries)
-        assert {b - a for a, b in itertools.pairwise(intended)} == {5_000_000}
-        assert len({one.request_id.rsplit("-", 1)[0] for one in entries}) == 2
-        assert [one.start_ns for one in entries] == sorted(one.start_ns for one in entries)
-        assert paced.achieved_rate == pytest.approx(200, rel=0.02)
+def test_processes_are_one_load_with_one_ledger(shared: Shared) -> None:
+    server, driver, _ = shared
+    server.ids.clear()
+    burst = driver.run(Profile(mix=(OK,), users=5, requests=101, processes=2), "burst")
+    assert burst.requests == 101
+    assert sorted(server.ids) == sorted(burst.ledger.request_ids())
+    paced = driver.run(Profile(mix=(OK,), rate=200, duration_seconds=0.5, processes=2), "paced")
+    entries = list(paced.ledger.entries())
+    assert len(entries) == paced.requests == 100
+    intended = sorted(one.intended_ns for one in entries)
+    assert {b - a for a, b in itertools.pairwise(intended)} == {5_000_000}
+    assert len({one.request_id.rsplit("-", 1)[0] for one in entries}) == 2
+    assert [one.start_ns for one in entries] == sorted(one.start_ns for one in entries)
+    assert paced.achieved_rate == pytest.approx(200, rel=0.02)
 
 
 def test_killed_child_is_told_with_its_status_and_the_ledger_survives(server: Server, tmp_path: Path) -> None:
@@ -87,13 +89,16 @@ def test_child_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         driver.start()
 
 
-def test_load_that_cannot_be_driven_is_an_error_of_that_load_alone(server: Server, tmp_path: Path) -> None:
-    with Driver(base_url=server.url, ledger_dir=tmp_path, run_id="run") as driver:
-        (tmp_path / "load-00001-0.jsonl").write_text("in the way")
-        with pytest.raises(LoadError, match="could not be driven") as caught:
-            driver.run(Profile(mix=(OK,), users=1, requests=1), "blocked")
-        assert "exists" in caught.value.details["reason"]
-        assert driver.run(Profile(mix=(OK,), users=1, requests=1), "fine").requests == 1
+def test_load_that_cannot_be_driven_is_an_error_of_that_load_alone(shared: Shared) -> None:
+    server, driver, folder = shared
+    server.ids.clear()
+    number = next(driver._numbers) + 1
+    (folder / f"load-{number:05}-0.jsonl").touch()
+    driver._numbers = itertools.count(number)
+    with pytest.raises(LoadError, match="could not be driven") as caught:
+        driver.run(Profile(mix=(OK,), users=1, requests=1), "blocked")
+    assert "exists" in caught.value.details["reason"]
+    assert driver.run(Profile(mix=(OK,), users=1, requests=1), "fine").requests == 1
 
 
 def test_close_leaves_no_process_even_while_a_load_runs(server: Server, tmp_path: Path) -> None:
@@ -113,14 +118,15 @@ def test_close_leaves_no_process_even_while_a_load_runs(server: Server, tmp_path
         driver.begin(LONG, "late")
 
 
-def test_interrupt_does_not_reach_the_child(server: Server, tmp_path: Path) -> None:
+def test_interrupt_does_not_reach_the_child(shared: Shared) -> None:
     """A terminal's Ctrl-C is for the driver: the child is in a group of its own, and ignores one sent to it alone."""
-    with Driver(base_url=server.url, ledger_dir=tmp_path, run_id="run") as driver:
-        running = driver.begin(Profile(mix=(OK,), rate=100, duration_seconds=0.4), "interrupted")
-        (pid,) = child_pids(driver)
-        assert os.getpgid(pid) != os.getpgid(0)
-        os.kill(pid, signal.SIGINT)
-        assert running.wait().requests == 40
+    server, driver, _ = shared
+    server.ids.clear()
+    running = driver.begin(Profile(mix=(OK,), rate=100, duration_seconds=0.4), "interrupted")
+    pid = child_pids(driver)[0]
+    assert os.getpgid(pid) != os.getpgid(0)
+    os.kill(pid, signal.SIGINT)
+    assert running.wait().requests == 40
 
 
 _PARENT = """

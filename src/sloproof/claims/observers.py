@@ -17,10 +17,13 @@ _LOSSES = (
     ("prometheus", "prometheus_target_scrapes_exceeded_sample_limit_total", ""),
     ("prometheus", "prometheus_target_scrapes_sample_duplicate_timestamp_total", ""),
     ("prometheus", "prometheus_target_scrapes_sample_out_of_order_total", ""),
-    ("prometheus", "prometheus_rule_evaluation_failures_total", ""),
-    ("prometheus", "prometheus_rule_group_iterations_missed_total", ""),
     ("prometheus", "prometheus_notifications_dropped_total", ""),
     ("promtail", "promtail_dropped_entries_total", ""),
+)
+# There are none of these where no rules are loaded.
+_RULE_LOSSES = (
+    ("prometheus", "prometheus_rule_evaluation_failures_total", ""),
+    ("prometheus", "prometheus_rule_group_iterations_missed_total", ""),
 )
 # Loki has no series for these until the first loss, so that their absence is good news as long as its other
 # counters are there.
@@ -45,7 +48,8 @@ def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
         deltas = increase_between(prometheus.samples(selector, reach).series, window.start, window.end, targets_up=up)
         return total(Bounds(delta.low, delta.high) for delta in deltas) if deltas else None
 
-    for observer, name, matchers in _LOSSES:
+    losses = _LOSSES + (_RULE_LOSSES if prometheus.rule_groups() else ())
+    for observer, name, matchers in losses:
         selector = f'{name}{{job="{observer}"{matchers}}}'
         meters.append(observers_alive.SelfMetric(observer, selector, risen(selector)))
     for observer, name, witness in _LATE_LOSSES:

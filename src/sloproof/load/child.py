@@ -126,7 +126,7 @@ class ScheduledUser(locust.User):
         """
         if not force and self.arrival is not None and not self.environment.share.is_cancelled(self.arrival):
             return False
-        return bool(super().stop(force))  # type: ignore[no-untyped-call]
+        return bool(super().stop(force))
 
     def on_stop(self) -> None:
         """Give back an arrival that was taken and not sent."""
@@ -155,7 +155,7 @@ class Load:
 
     def _tell(self, template: RequestTemplate, start: int, end: int, outcome: Outcome) -> None:
         spec = template.spec
-        self._fire(
+        self._fire(  # type: ignore[no-untyped-call]
             request_type=spec.method,
             name=spec.endpoint,
             response_time=(end - start) / 1_000_000,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event as Flag
 from threading import Lock, Thread
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -52,14 +52,17 @@ class ChildProcess:
             raise LoadError(
                 "expected the load's child program to start", command=" ".join(command), error=error
             ) from error
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._stdin: IO[bytes] = self._process.stdin
+        self._stdin, output, errors = (cast("IO[bytes]", pipe) for pipe in self._pipes)
         self._threads = [
-            Thread(target=self._read_errors, args=(self._process.stderr,), daemon=True, name="load stderr"),
-            Thread(target=self._read_events, args=(self._process.stdout,), daemon=True, name="load events"),
+            Thread(target=self._read_errors, args=(errors,), daemon=True, name="load stderr"),
+            Thread(target=self._read_events, args=(output,), daemon=True, name="load events"),
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def _pipes(self) -> tuple[IO[bytes] | None, IO[bytes] | None, IO[bytes] | None]:
+        return self._process.stdin, self._process.stdout, self._process.stderr
 
     @property
     def pid(self) -> int:
@@ -171,6 +174,5 @@ class ChildProcess:
             self._process.wait()
         for thread in self._threads:
             thread.join(_LEAVE_SECONDS)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        for stream in self._pipes[1:]:
+            cast("IO[bytes]", stream).close()
