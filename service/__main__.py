@@ -20,7 +20,8 @@ def main() -> int:
     except SettingsError as error:
         return _refuse(str(error), _WRONG_SETTINGS)
     # Until the server takes signals over, an end by signal must not skip the clean-up below.
-    signal.signal(signal.SIGTERM, _exit)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     try:
         state_dir = StateDir(Path(settings.state_dir) if settings.state_dir else None)
     except (StateDirInUseError, OSError) as error:

@@ -31,6 +31,8 @@ from sloproof.model import ns_from_instant
 from sloproof.observation import Observation
 from sloproof.settings import Settings
 
+_FAILURES = frozenset({"refused", "timeout", "reset", "connect", "protocol"})
+
 
 @dataclass(frozen=True, slots=True)
 class Clients:
@@ -158,25 +160,45 @@ class Harness:
         given = {key.lower(): value for key, value in (headers or {}).items()}
         request_id = given.get(name.lower()) or f"{self.run_id}-single-{next(self._numbers)}"
         sent = datetime.now(UTC)
-        response = self.clients.service.send(method, path, headers={**(headers or {}), name: request_id}, body=body)
         self._is_accounted = False
-        self._write(method, path, request_id, sent, response)
+        begin = time.monotonic_ns()
+        try:
+            response = self.clients.service.send(method, path, headers={**(headers or {}), name: request_id}, body=body)
+        except UnavailableError as error:
+            # What became of it is unknown, but not that it was sent.
+            failure = error.kind if error.kind in _FAILURES else "reset"
+            self._write(method, path, request_id, sent, time.monotonic_ns() - begin, failure=failure)
+            raise
+        duration = round(response.duration.total_seconds() * 1e9)
+        self._write(method, path, request_id, sent, duration, status=response.status, size=len(response.body))
         return response
 
-    def _write(self, method: str, path: str, request_id: str, sent: datetime, response: Response) -> None:
+    def _write(
+        self,
+        method: str,
+        path: str,
+        request_id: str,
+        sent: datetime,
+        duration_ns: int,
+        *,
+        status: int = 0,
+        failure: str = "",
+        size: int = 0,
+    ) -> None:
+        """Add a request to the harness's own part of the ledger."""
         start_ns = ns_from_instant(sent)
         self._writer.write(
             Entry(
                 intended_ns=start_ns,
                 start_ns=start_ns,
-                duration_ns=round(response.duration.total_seconds() * 1e9),
+                duration_ns=duration_ns,
                 method=method,
                 path=path,
                 endpoint=self.settings.endpoint_of(path),
-                status=response.status,
-                failure="",
+                status=status,
+                failure=failure,
                 request_id=request_id,
-                bytes=len(response.body),
+                bytes=size,
             )
         )
         self._writer.flush()

@@ -16,6 +16,7 @@ from sloproof.checks.evidence import Bounds, RequestKey
 from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.counters import CounterDelta, increase_between
+from sloproof.errors import UnavailableError
 from sloproof.finding import Query
 from sloproof.load.ledger import Entry, Ledger, Tally
 from sloproof.log_lines import Line, LineParser, RequestLine
@@ -115,7 +116,12 @@ class Observation:
 
     def _samples(self, selector: str) -> tuple[Series, ...]:
         stretch = Window(self.before.at - _BASELINE_AGE, self.after.at)
-        return self.prometheus.samples(selector, stretch).series
+        answer = self.prometheus.samples(selector, stretch)
+        if answer.warnings:
+            raise UnavailableError(
+                "expected a whole answer, got a part of one", query=selector, warnings="\n".join(answer.warnings)
+            )
+        return answer.series
 
     def increase(self, selector: str) -> tuple[CounterDelta, ...]:
         """Return by how much each series of a counter really rose between the anchors.

@@ -170,6 +170,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return bare
 
 
+def has_table(root: Path) -> bool:
+    """Return whether the pyproject.toml in `root` has a `[tool.sloproof]` table, or cannot be read to tell."""
+    try:
+        document = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, tomllib.TOMLDecodeError):
+        return True
+    return "sloproof" in document.get("tool", {})
+
+
 def load_settings(root: Path) -> Settings:
     """Read the `[tool.sloproof]` table of the pyproject.toml in `root`.
 

@@ -45,7 +45,7 @@ def test_timeout_covers_connecting() -> None:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(3):
             filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
+            filler.settimeout(0)
             filler.connect_ex(listener.getsockname())
         begin = time.monotonic()
         assert failure(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.2) == "connect"

@@ -85,7 +85,7 @@ def step(
     )
 
 
-def scenario(  # noqa: PLR0917 - as a feature file reads
+def scenario(
     file: str,
     name: str,
     line: int,

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jsonschema
 import msgspec
 import pytest
 
 from sloproof.report.document import ReportError, decode, encode, schema
-from sloproof.report.record import RunRecord
 from tests.report.examples import HOSTILE, failing_run, finding, green_run, scenario, step
+
+if TYPE_CHECKING:
+    from sloproof.report.record import RunRecord
 
 _PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
 _REFRESH = (

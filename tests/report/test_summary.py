@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from sloproof.report.record import RunRecord, ScenarioRecord
 from sloproof.report.summary import summarise
 from tests.report.examples import BEGIN, failing_run, finding, green_run, scenario, step
+
+if TYPE_CHECKING:
+    from sloproof.report.record import RunRecord, ScenarioRecord
 
 
 def run_of(*scenarios: ScenarioRecord, verdict: str = "fail") -> RunRecord:
@@ -16,7 +19,9 @@ def run_of(*scenarios: ScenarioRecord, verdict: str = "fail") -> RunRecord:
 def judged(verdict: str, second: float, name: str = "S", line: int = 2, **changes: object) -> ScenarioRecord:
     outcome = "passed" if verdict == "pass" else "failed"
     told = finding(verdict, second, **changes)
-    return scenario("users", f"{name} {second}", 1, second - 1, [step("Then", "it holds", line, outcome, told)], verdict)
+    return scenario(
+        "users", f"{name} {second}", 1, second - 1, [step("Then", "it holds", line, outcome, told)], verdict
+    )
 
 
 def test_lies_come_before_what_could_not_be_judged_and_the_first_lie_first() -> None:
@@ -33,7 +38,8 @@ def test_lies_come_before_what_could_not_be_judged_and_the_first_lie_first() -> 
 
 def test_a_lie_is_dated_from_its_first_failure_and_after_its_last_pass() -> None:
     summary = summarise(run_of(
-        judged("pass", 10, line=4), judged("pass", 20, line=5), judged("fail", 30), judged("fail", 40), judged("pass", 50),
+        judged("pass", 10, line=4), judged("pass", 20, line=5), judged("fail", 30), judged("fail", 40),
+        judged("pass", 50),
     ))  # fmt: skip
 
     since = summary.failures[1].since
@@ -84,8 +90,18 @@ def test_only_the_first_failure_of_a_scenario_carries_the_diagnosis() -> None:
 def test_features_with_something_wrong_come_first_and_the_rest_as_they_ran() -> None:
     features = summarise(failing_run()).features
 
-    assert [feature.verdict for feature in features[:6]] == ["fail", "fail", "error", "error", "blocked", "inconclusive"]
-    assert [feature.file for feature in features[6:8]] == ["features/three_way_count.feature", "features/dashboard_panels.feature"]
+    assert [feature.verdict for feature in features[:6]] == [
+        "fail",
+        "fail",
+        "error",
+        "error",
+        "blocked",
+        "inconclusive",
+    ]
+    assert [feature.file for feature in features[6:8]] == [
+        "features/three_way_count.feature",
+        "features/dashboard_panels.feature",
+    ]
 
 
 def test_a_skipped_scenario_does_not_lift_its_feature_above_the_green_ones() -> None:

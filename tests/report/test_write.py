@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sloproof.report import write
 from sloproof.report.write import point, write_report, write_whole
 from tests.report.examples import failing_run, green_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -46,9 +49,9 @@ def test_latest_is_relative_so_that_the_reports_can_be_moved(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("before", ["nothing", "link", "broken link", "folder", "file"])
-@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize("kind", ["links", "no links"])
 def test_latest_is_replaced_whatever_was_there(
-    tmp_path: Path, before: str, links: bool, request: pytest.FixtureRequest  # noqa: FBT001 - a parameter
+    tmp_path: Path, before: str, kind: str, request: pytest.FixtureRequest
 ) -> None:
     latest, run = tmp_path / "latest", tmp_path / "run"
     run.mkdir()
@@ -62,13 +65,13 @@ def test_latest_is_replaced_whatever_was_there(
         "file": lambda: latest.write_text("x", encoding="utf-8"),
     }
     make[before]()
-    if not links:
+    if kind == "no links":
         request.getfixturevalue("no_links")
 
     point(latest, run)
 
     assert (latest / "report.json").read_text(encoding="utf-8") == "new"
-    assert latest.is_symlink() == links
+    assert latest.is_symlink() == (kind == "links")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "old", "run"]
 
 

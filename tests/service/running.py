@@ -180,6 +180,6 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def files_of(prefix: str = "users-api-") -> set[str]:
-    """Return the private folders that services keep in memory now."""
-    return {path.name for path in Path("/dev/shm").glob(f"{prefix}*")}
+def files_of(pid: int) -> set[str]:
+    """Return the private folders in memory of the service whose master has that process id."""
+    return {path.name for path in Path("/dev/shm").glob(f"users-api-{pid}-*")}

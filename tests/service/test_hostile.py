@@ -77,11 +77,11 @@ def attack_over_sockets(service: Running, count: int, seed: int = 1, threads: in
 
 
 def test_hostile_requests_change_nothing_but_counts(observed: Observed) -> None:
-    attack_in_process(observed, 1500)
+    attack_in_process(observed, 1200)
 
 
 def test_hostile_bytes_change_nothing_but_counts(start: Running) -> None:
-    attack_over_sockets(start(SERVICE_WORKERS="2", SERVICE_CLIENT_SECONDS="1"), 500)
+    attack_over_sockets(start(SERVICE_WORKERS="2", SERVICE_CLIENT_SECONDS="1"), 800)
 
 
 def test_the_label_of_a_path_is_the_rule_that_answers_it(observed: Observed) -> None:

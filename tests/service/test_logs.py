@@ -219,6 +219,35 @@ def test_an_impatient_pipe_that_is_full_loses_no_line() -> None:
     thread.join()
 
 
+def write_many(lines: LineWriter, letter: bytes) -> None:
+    for _ in range(60):
+        lines.write(letter * 9000 + b"\n")
+
+
+def test_long_lines_of_several_processes_and_threads_do_not_mix() -> None:
+    """Lines longer than a pipe takes at once come out whole, however full the pipe is."""
+    reader, writer = os.pipe()
+    children = []
+    for letters in (b"ab", b"cd"):
+        child = os.fork()
+        if not child:
+            lines = LineWriter(writer)
+            threads = [threading.Thread(target=write_many, args=(lines, letters[turn : turn + 1])) for turn in (0, 1)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            os._exit(0)
+        children.append(child)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        found = file.read().split(b"\n")[:-1]
+    for child in children:
+        os.waitpid(child, 0)
+    assert len(found) == 240
+    assert {(len(line), len(set(line))) for line in found} == {(9000, 1)}
+
+
 def test_taking_over_leaves_one_way_out(sink: Sink) -> None:
     root, hook = logging.getLogger(), threading.excepthook
     handlers, level = list(root.handlers), root.level

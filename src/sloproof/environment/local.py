@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from sloproof.environment import supervisor
 from sloproof.environment.base import ComponentStatus
 from sloproof.environment.components import NAMES, ComponentSpec, Layout, free_ports, pod_log, specs
 from sloproof.environment.control import Control
-from sloproof.environment.leftovers import OWNER_FILE, PREFIX, marked, sweep
+from sloproof.environment.leftovers import MARK, OWNER_FILE, PREFIX, marked, sweep
 from sloproof.errors import (
     ComponentExitedError,
     EnvironmentStartError,
@@ -163,8 +164,9 @@ class LocalEnvironment:
 
     def _start_once(self) -> None:
         begin = time.monotonic()
-        run_dir = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=self._base_dir))
-        self._run_dir = run_dir
+        # Known before it exists, so that an interrupt between the two leaves nothing behind.
+        run_dir = self._run_dir = self._base_dir / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        run_dir.mkdir(mode=0o700)
         layout = Layout(run_dir, self._root, free_ports(), self.faults_token, self._environ)
         components = specs(self._settings, layout, self._tools)
         self._pod_log = pod_log(self._settings, layout)
@@ -180,6 +182,7 @@ class LocalEnvironment:
             "socket": str(run_dir / "control.sock"),
             "owned": self._is_owned,
             "remove": True,
+            "mark": f"{MARK}={run_dir}",
             "guard": _guard(),
             "components": [msgspec.to_builtins(spec) for spec in components],
         }
@@ -193,6 +196,7 @@ class LocalEnvironment:
                 stdout=log,
                 stderr=log,
                 cwd=run_dir,
+                env={**self._environ, MARK: str(run_dir)},
                 start_new_session=True,
             )
         started = psutil.Process(self._process.pid).create_time()
@@ -243,30 +247,35 @@ class LocalEnvironment:
 
     def stop(self) -> None:
         """End everything; see `Environment.stop`."""
-        control, process, run_dir = self._control, self._process, self._run_dir
-        self._control = self._process = self._run_dir = None
-        if control is not None:
+        # What there is to end is forgotten only once it has ended, so that an interrupted stop can be taken up again.
+        limit = self._settings.service.stop_seconds + 5
+        if self._control is not None:
             with contextlib.suppress(SloproofError):
-                control.request("shutdown")
-        if process is not None:
-            if process.stdin is not None:
-                process.stdin.close()
-            if control is None:
-                process.terminate()
-            try:
-                process.wait(self._settings.service.stop_seconds + 5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        elif control is not None and run_dir is not None:
-            _await_gone(run_dir, self._settings.service.stop_seconds + 5)
-        if control is not None:
-            control.close()
-        if run_dir is not None and run_dir.exists():
-            for left in marked(run_dir):
+                self._control.request("shutdown")
+        if self._process is not None:
+            self._end_process(self._process, limit)
+        elif self._control is not None and self._run_dir is not None:
+            _await_gone(self._run_dir, limit)
+        if self._control is not None:
+            self._control.close()
+        if self._run_dir is not None and self._run_dir.exists():
+            for left in marked(self._run_dir):
                 with contextlib.suppress(psutil.Error):
                     left.kill()
-            shutil.rmtree(run_dir, ignore_errors=True)
+            shutil.rmtree(self._run_dir, ignore_errors=True)
+        self._control = self._process = self._run_dir = None
+
+    def _end_process(self, process: subprocess.Popen[bytes], limit: float) -> None:
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+        if self._control is None:
+            process.terminate()
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def check_alive(self) -> None:
         """Return if every component that should run does; see `Environment.check_alive`."""

@@ -247,7 +247,7 @@ class _HttpsHandler(HTTPSHandler):
 class _SafeRedirects(HTTPRedirectHandler):
     """Refuses to be led from https to anything else."""
 
-    def redirect_request(  # noqa: PLR0917 - the signature is urllib's
+    def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
         if not newurl.startswith("https:"):

@@ -46,16 +46,18 @@ class PodLog:
             if not chunk:
                 break
             *lines, rest = (rest + chunk).split(b"\n")
-            self._write(chunk, name, lines)
-            while len(rest) >= PART:
+            # A log that cannot be written must not block the program that writes to it.
+            with contextlib.suppress(OSError):
+                self._raw.write(chunk)
+            self._lines(name, lines)
+            while len(rest) > PART:
                 self._parts(name, [(b"P", rest[:PART])])
                 rest = rest[PART:]
         if rest:
             self._parts(name, [(b"F", rest)])
         stream.close()
 
-    def _write(self, chunk: bytes, name: bytes, lines: list[bytes]) -> None:
-        self._raw.write(chunk)
+    def _lines(self, name: bytes, lines: list[bytes]) -> None:
         parts = []
         for line in lines:
             whole = line
@@ -68,7 +70,7 @@ class PodLog:
     def _parts(self, name: bytes, parts: list[tuple[bytes, bytes]]) -> None:
         if not parts:
             return
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             text = b"".join(b"%s %s %s %s\n" % (_stamp(), name, flag, part) for flag, part in parts)
             self._file.write(text)
 
@@ -105,33 +107,37 @@ class Component:
         """Start it; does nothing if it runs."""
         if self.state == "running":
             return
-        spec = self.spec
-        pod_log = spec.get("pod_log")
-        feed: Any = subprocess.DEVNULL
-        common = {"cwd": spec["cwd"], "env": spec["env"], "start_new_session": True}
-        with open(spec["log"], "ab") as log:  # noqa: PTH123 - no pathlib, for the start-up's sake
-            if spec.get("feeder"):
-                self._feeder = subprocess.Popen(
-                    self._guard + spec["feeder"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, **common
-                )
-                feed = self._feeder.stdout
-            out: Any = subprocess.PIPE if pod_log else log
-            err: Any = subprocess.PIPE if pod_log else subprocess.STDOUT
+        self._paused = False
+        with open(self.spec["log"], "ab") as log:  # noqa: PTH123 - no pathlib, for the start-up's sake
             try:
-                self._process = subprocess.Popen(
-                    self._guard + spec["argv"], stdin=feed, stdout=out, stderr=err, **common
-                )
+                self._launch(log)
             except OSError as error:
                 log.write(f"cannot be started: {error}\n".encode())
                 self._end_feeder()
                 self.state, self.exit_status = "exited", 127
                 return
-        if self._feeder is not None and self._feeder.stdout is not None:
-            self._feeder.stdout.close()
-        if pod_log:
-            self._follow(PodLog(pod_log, spec["log"]))
         self.state, self.exit_status = "running", None
         self.restarts += 1
+
+    def _launch(self, log: Any) -> None:
+        spec = self.spec
+        pod_log = spec.get("pod_log")
+        feed: Any = subprocess.DEVNULL
+        common = {"cwd": spec["cwd"], "env": spec["env"], "start_new_session": True}
+        if spec.get("feeder"):
+            self._feeder = subprocess.Popen(
+                self._guard + spec["feeder"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, **common
+            )
+            feed = self._feeder.stdout
+        out: Any = subprocess.PIPE if pod_log else log
+        err: Any = subprocess.PIPE if pod_log else subprocess.STDOUT
+        try:
+            self._process = subprocess.Popen(self._guard + spec["argv"], stdin=feed, stdout=out, stderr=err, **common)
+        finally:
+            if self._feeder is not None and self._feeder.stdout is not None:
+                self._feeder.stdout.close()
+        if pod_log:
+            self._follow(PodLog(pod_log, spec["log"]))
 
     def _follow(self, log: PodLog) -> None:
         assert self._process is not None
@@ -149,12 +155,10 @@ class Component:
         if status is None and not feeder_dead:
             return
         self.state = "exited"
-        if status is None:
-            self._kill(self._process)
-            status = self._process.wait()
-        self.exit_status = status
-        self._end_feeder()
-        self._kill(self._process)
+        if status is None and self._feeder is not None:
+            with open(self.spec["log"], "ab") as log:  # noqa: PTH123
+                log.write(b"what feeds it ended with status %d\n" % self._feeder.returncode)
+        self.finish()
 
     def ask_to_end(self, how: int) -> None:
         """Send the signal that asks it to end, and take no exit after it for an accident."""
@@ -177,6 +181,8 @@ class Component:
         if self._process is not None:
             self._kill(self._process)
             self.exit_status = self._process.wait()
+            # Its number may be another's from here on.
+            self._process = None
         self._end_feeder()
         for thread in self._threads:
             thread.join(1.0)
@@ -286,9 +292,15 @@ class Supervisor:
         for line in lines:
             for component in self._components.values():
                 component.poll()
-            answer = self._obey(json.loads(line))
+            answer = self._answer(line)
             with contextlib.suppress(OSError):
                 connection.sendall(json.dumps(answer).encode() + b"\n")
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            return self._obey(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            return {"error": f"the request cannot be obeyed: {type(error).__name__}: {error}"}
 
     def _obey(self, request: dict[str, Any]) -> dict[str, Any]:
         action = request["action"]
@@ -333,8 +345,23 @@ class Supervisor:
             self._await(due, seconds)
             for component in due:
                 component.finish()
+        for pid in _marked(self._plan["mark"]):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         if self._plan["remove"]:
             shutil.rmtree(self._plan["run_dir"], ignore_errors=True)
+
+
+def _marked(mark: str) -> list[int]:
+    """Return the other processes that carry a `NAME=value` of the plan: those that left their component's group."""
+    found = []
+    # Where there is no /proc, whoever owns the run looks for them.
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():  # noqa: PTH112, PTH208
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
+                if mark.encode() in file.read().split(b"\0"):
+                    found.append(int(name))
+    return found
 
 
 def main(path: str) -> None:

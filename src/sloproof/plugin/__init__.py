@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from sloproof import hooks
-from sloproof.plugin import running
 from sloproof.plugin.catalogue import write_catalogue
 from sloproof.plugin.collect import FeatureFile, collect_file
 from sloproof.plugin.failure import github_annotations
@@ -17,10 +16,11 @@ from sloproof.plugin.options import add_options, read_options
 from sloproof.plugin.preflight import check, refuse_instead
 from sloproof.plugin.recorder import RECORDER, Recorder
 from sloproof.plugin.tags import register_tags
+from sloproof.settings import has_table
 
-# The fixtures and the general sentences are modules of their own, registered as plugins so that asserts in them and
-# their step definitions are seen.
-pytest_plugins = (
+# What a project that has a table runs with; projects that have none do not pay for its import.
+_RUNNING = (
+    "sloproof.plugin.lifecycle",
     "sloproof.plugin.fixtures",
     "sloproof.steps.alerts",
     "sloproof.steps.answers",
@@ -46,10 +46,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the tags and start keeping records."""
+    """Declare the tags, start keeping records, and load the general sentences where there is a service for them."""
     register_tags(config)
     config.stash[RECORDER] = Recorder(config)
     config.pluginmanager.register(config.stash[RECORDER], "sloproof-recorder")
+    if has_table(config.rootpath):
+        for name in _RUNNING:
+            config.pluginmanager.import_plugin(name)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
@@ -74,32 +77,7 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         check(session, items)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Make the run, if there are scenarios to run."""
-    running.begin(session)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what the backend cannot do; let loads be told apart by scenario."""
-    running.note_scenario(item)
-    running.skip_if_incapable(item)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """End the run at once when a component has died."""
-    running.end_if_dead(item, call)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report and end everything, whatever has happened."""
-    running.finish(session)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Annotate the lines of failed scenarios, on GitHub."""
     for line in github_annotations(config.stash[RECORDER].records, config.rootpath, os.environ):
         terminalreporter.write_line(line)
-    running.tell(terminalreporter, config)

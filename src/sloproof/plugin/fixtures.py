@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from sloproof.harness import Harness
-from sloproof.plugin.running import SESSION
+from sloproof.plugin import running
 from sloproof.trial import Trial
 
 
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Harness:
     """The harness on a running environment, brought up once for the whole run."""
-    return request.config.stash[SESSION].up()
+    return running.harness_of(request.config)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from sloproof.environment.backends import Wish, find_tools, make_local, state_fi
 from sloproof.environment.base import Environment
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import ComponentExitedError, SettingsError
+from sloproof.harness import Harness
 from sloproof.plugin.collect import collected_features
 from sloproof.plugin.options import Options, read_options
 from sloproof.plugin.recorder import RECORDER
@@ -29,6 +30,7 @@ from sloproof.settings import load_settings
 
 SESSION = pytest.StashKey[RunSession]()
 RECORD = pytest.StashKey[RunRecord]()
+REFUSAL = pytest.StashKey[SettingsError]()
 TROUBLE = pytest.StashKey[str]()
 FOLDER = pytest.StashKey[Path]()
 _MARKUP = {
@@ -48,7 +50,12 @@ def begin(session: pytest.Session) -> None:
     if config.option.collectonly or not collected_features(config) or SESSION in config.stash:
         return
     options = read_options(config)
-    settings = load_settings(config.rootpath)
+    try:
+        settings = load_settings(config.rootpath)
+    except SettingsError as error:
+        # Scenarios that need no environment run all the same; the first that does is told.
+        config.stash[REFUSAL] = error
+        return
     now = datetime.now(UTC)
     run_id = new_run_id(now)
     reports = options.report_dir or config.rootpath / settings.reports_dir
@@ -64,6 +71,18 @@ def begin(session: pytest.Session) -> None:
     recorder = config.stash[RECORDER]
     run.on_finding = recorder.add_finding
     recorder.diagnose = run.diagnose
+
+
+def harness_of(config: pytest.Config) -> Harness:
+    """Return the harness on a running environment, having brought it up if this is the first use.
+
+    Raises:
+        SettingsError: The project's table is missing or wrong.
+        EnvironmentStartError: A component did not become ready.
+    """
+    if REFUSAL in config.stash:
+        raise config.stash[REFUSAL]
+    return config.stash[SESSION].up()
 
 
 def _make_environment(config: pytest.Config, run: RunSession, options: Options) -> Environment:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sloproof.report.charts import charts
 from sloproof.report.drawing import Mark
@@ -29,7 +29,6 @@ from sloproof.report.wording import (
     instant,
     number_text,
     one_line,
-    plain,
     seconds_text,
 )
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 3_000_000
 _MOST_MARKS = 40
+_MOST_UNCUT = 2000  # characters of a name, a tag, an address: far more than any has that is not an attack
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d(?:\.\d+)?)Z")
 _SHORT = 110  # characters of evidence that need no box of their own
 
@@ -60,7 +60,7 @@ class Room:
 
 
 ROOMS: Final = (
-    Room(12_000, 2_000, 200),
+    Room(8_000, 2_000, 200),
     Room(3_000, 400, 120),
     Room(800, 160, 60),
     Room(200, 80, 30),
@@ -84,12 +84,24 @@ def page(record: RunRecord) -> str:
         "numbers": {scenario.node_id: number for number, scenario in enumerate(record.scenarios, start=1)},
         "most_spent": max(record.timings.values(), default=0.0),
     }
-    text = ""
-    for room in ROOMS:
-        text = template.render(values, room=room)
-        if len(text.encode()) < MAX_BYTES:
-            break
-    return text
+    *roomy, last = ROOMS
+    for room in roomy:
+        if _least_size(record, room) < MAX_BYTES:
+            text = template.render(values, room=room)
+            if len(text.encode()) < MAX_BYTES:
+                return text
+    return template.render(values, room=last)
+
+
+def _least_size(record: RunRecord, room: Room) -> int:
+    """Return what the texts of the findings alone would take, so that a hopeless page is not rendered at all."""
+    size = 0
+    for scenario in record.scenarios:
+        for finding in (each for step in scenario.steps for each in step.findings):
+            limit = room.passing if finding.verdict == "pass" else room.text
+            texts = (finding.expected, finding.measured, *(text for _, text in finding.evidence))
+            size += sum(min(len(text), limit) for text in texts)
+    return size
 
 
 def _environment() -> Environment:
@@ -100,13 +112,13 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
+        finalize=lambda value: cut(value, _MOST_UNCUT) if type(value) is str else value,
     )
     environment.filters.update(
         clock=lambda text: clock_text(instant(text)),
         count=count_text,
         clock_of=clock_text,
-        cut=lambda text, limit: cut(plain(text), limit),
+        cut=lambda text, limit: escape(cut(text, limit)),
         day=lambda text: day_text(instant(text)),
         local_url=_local_url,
         number=number_text,

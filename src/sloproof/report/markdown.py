@@ -101,7 +101,7 @@ def _details(failure: Failure) -> list[str]:
         return []
     lines = ["", "<details><summary>query and evidence</summary>", ""]
     for name, text in parts:
-        lines += [_text(one_line(name, 60)), *_fenced(cut(plain(text), 1200)), ""]
+        lines += [_text(one_line(name, 60)), *_fenced(cut(text, 1200)), ""]
     return [*lines, "</details>"]
 
 

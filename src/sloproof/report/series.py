@@ -72,7 +72,7 @@ def log_ticks(low: float, high: float) -> tuple[float, ...]:
     if not 0 < low <= high:
         raise ValueError(f"expected 0 < low <= high, got {low} and {high}")
     factors = (1.0, 2.0, 5.0) if high / low < _MANY else (1.0,)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     every = [round(factor * 10.0**power, 12) for power in powers for factor in factors]
     first = max((place for place, value in enumerate(every) if value <= low), default=0)
     last = min((place for place, value in enumerate(every) if value >= high), default=len(every) - 1)

@@ -34,42 +34,43 @@ _ANSI = re.compile(
     r"|\x1b[ -/]*[0-~]"
 )
 # Controls that a terminal or a browser would obey or swallow, marks that reorder text, and halves of surrogate pairs.
-_UNSEEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
-_TWO_DIGITS = 0xFF
+_UNSEEN = (
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0x061C, 0x061C), (0x200B, 0x200B), (0x200E, 0x200F), (0x2028, 0x202E),
+    (0x2060, 0x2069), (0xFEFF, 0xFEFF), (0xD800, 0xDFFF),
+)  # fmt: skip
+_ESCAPES = {
+    code: f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - what two hex digits hold
+    for first, last in _UNSEEN
+    for code in range(first, last + 1)
+}
 _SHORT_ENOUGH = 10  # from here on one decimal less is enough
+_ROOM_FOR_CODES = 20  # how much longer a text may be before its blanks and terminal codes are taken out
 _MINUTE = 60
 _HOUR = 3600
 
 
 def plain(text: str) -> str:
     r"""Return a text without terminal codes, each unseen character as its escape, such as `\x00` or `\u202e`."""
-    bare = _ANSI.sub("", text.replace("\r\n", "\n"))
-    return _UNSEEN.sub(lambda found: _escape(found.group()), bare)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= _TWO_DIGITS else f"\\u{code:04x}"
+    return _ANSI.sub("", text.replace("\r\n", "\n")).translate(_ESCAPES)
 
 
 def cut(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters and a note of how much was left out, if any.
+    """Return a text made plain, of at most `limit` of its characters, with a note of how many were left out, if any.
 
-    Beginning and end are kept, because the end of a log or of a traceback is what tells most.
+    Beginning and end are kept, because the end of a log or of a traceback is what tells most. It is cut before it is
+    made plain, so that a text of many megabytes costs no more than what is shown of it.
     """
     if len(text) <= limit:
-        return text
+        return plain(text)
     head = max(limit * 2 // 3, 1)
     tail = max(limit - head, 1)
     note = f"[... {len(text) - head - tail:,} characters left out; report.json has them all ...]"
-    return f"{text[:head]}\n{note}\n{text[-tail:]}"
+    return f"{plain(text[:head])}\n{note}\n{plain(text[-tail:])}"
 
 
 def one_line(text: str, limit: int = 160) -> str:
-    """Return a text as one line of at most `limit` characters."""
-    flat = " ".join(plain(text).split())
+    """Return a text as one line of at most `limit` characters, made plain."""
+    flat = " ".join(plain(text[: limit * _ROOM_FOR_CODES]).split())
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 

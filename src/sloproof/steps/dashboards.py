@@ -17,11 +17,7 @@ from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
 
-@given(
-    parsers.parse(
-        'load of {rate:g} requests a second on the usual mix has run for "{length:duration}" within this feature', TYPES
-    )
-)
+@given(parsers.parse('load of {rate:g} requests a second on the usual mix has run for "{length:duration}" within this feature', TYPES))  # fmt: skip
 def load_has_run(trial: Trial, feature_memory: dict[str, Any], rate: float, length: timedelta) -> None:
     """Drive the usual mix once for the whole feature; its scenarios judge that one observation at its instant."""
     if "observation" not in feature_memory:
@@ -40,12 +36,7 @@ def panels_answer(trial: Trial, name: str) -> None:
     trial.harness.judge(*dashboards.panels_tell(trial.harness, dashboard, trial.observation, answers))
 
 
-@then(
-    parsers.parse(
-        'panel "{panel:text}" of dashboard "{name:text}" shows the ledger\'s {what:quantity} within {percent:g} %',
-        TYPES,
-    )
-)
+@then(parsers.parse('panel "{panel:text}" of dashboard "{name:text}" shows the ledger\'s {what:quantity} within {percent:g} %', TYPES))  # fmt: skip
 def panel_agrees(trial: Trial, panel: str, name: str, what: str, percent: float) -> None:
     """Judge a panel's number, summed over its series, against the ledger's over the same stretch."""
     dashboard, seen = _read(trial, name), trial.observation

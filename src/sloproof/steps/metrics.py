@@ -79,9 +79,7 @@ def children_exist(trial: Trial, name: str, datatable: Sequence[Sequence[str]]) 
     )
 
 
-@then(
-    parsers.parse('every one of those requests is counted above bucket "{edge:text}" of histogram "{name:text}"', TYPES)
-)
+@then(parsers.parse('every one of those requests is counted above bucket "{edge:text}" of histogram "{name:text}"', TYPES))  # fmt: skip
 def above_bucket(trial: Trial, edge: str, name: str) -> None:
     """Judge that the histogram's count rose by all requests, and this cumulative bucket by none of them."""
     seen = trial.observation

@@ -31,21 +31,13 @@ def send_one(trial: Trial, method: str, path: str) -> None:
     trial.send(method, path)
 
 
-@when(
-    parsers.parse(
-        'a request is sent to {method:method} "{path:text}" with header "{name:text}" set to "{value:text}"', TYPES
-    )
-)
+@when(parsers.parse('a request is sent to {method:method} "{path:text}" with header "{name:text}" set to "{value:text}"', TYPES))  # fmt: skip
 def send_one_with_header(trial: Trial, method: str, path: str, name: str, value: str) -> None:
     """Send one request with one header of its own, and keep its answer."""
     trial.send(method, path, headers={name: value})
 
 
-@when(
-    parsers.parse(
-        'a request is sent to {method:method} "{path:text}" with content type "{kind:text}" and the body', TYPES
-    )
-)
+@when(parsers.parse('a request is sent to {method:method} "{path:text}" with content type "{kind:text}" and the body', TYPES))  # fmt: skip
 def send_one_with_body(trial: Trial, method: str, path: str, kind: str, docstring: str) -> None:
     """Send one request with exactly the bytes of the text, UTF-8, and keep its answer."""
     trial.send(method, path, headers={"Content-Type": kind}, body=docstring)
@@ -115,22 +107,13 @@ def run_load_of(trial: Trial, rate: float, path: str, duration: timedelta) -> No
     trial.run(profile, f"{rate:g}/s of GET {path} for {format_duration(duration)}")
 
 
-@when(
-    parsers.parse(
-        '{count:d} bodies of "{body:text}" with content type "{kind:text}" are sent to {method:method} "{path:text}"',
-        TYPES,
-    )
-)
+@when(parsers.parse('{count:d} bodies of "{body:text}" with content type "{kind:text}" are sent to {method:method} "{path:text}"', TYPES))  # fmt: skip
 def send_bodies(trial: Trial, count: int, body: str, kind: str, method: str, path: str) -> None:
     """Send that many equal requests with exactly this body and content type; an empty type is not sent."""
     trial.burst(count, method, path, headers={"Content-Type": kind} if kind else {}, body=body)
 
 
-@when(
-    parsers.parse(
-        '{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES
-    )
-)
+@when(parsers.parse('{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES))  # fmt: skip
 def send_impatient(trial: Trial, count: int, most: timedelta, method: str, path: str) -> None:
     """Send that many equal requests at once; each gives up when it has waited this long."""
     profile = Profile(
