@@ -156,15 +156,16 @@ class Barrier:
             self._await_rest()
         covers = self._now()
         at = covers
+        # Logs first: they come sooner, and how late they were is then not the scrape's doing.
+        line = None
+        if sentinel is not None:
+            line = self._in_bound(LOGS, dead, lambda grace: self._await_line(sentinel, grace, bounds))
         metrics = self._in_bound(METRICS, dead, lambda grace: self._await_scrape(covers, grace, bounds))
         if metrics is not None:
             at = metrics
             if rules:
                 evaluated = self._in_bound(RULES, dead, lambda grace: self._await_evaluation(at, grace, bounds))
                 at = evaluated or at
-        line = None
-        if sentinel is not None:
-            line = self._in_bound(LOGS, dead, lambda grace: self._await_line(sentinel, grace, bounds))
         self._dead = dead
         return Anchor(
             at=at,

@@ -170,6 +170,25 @@ def test_a_verdict_is_a_shape_and_a_word_and_never_a_colour_alone(any_page: Page
     assert len(marks) == len([a for a in any_page.all("span") if a.get("class") == "word"])
 
 
+def test_a_scenario_that_is_run_twice_has_two_places_on_the_page() -> None:
+    twice = [scenario("users", "S", 1, second, [step("Then", "x", 2, "failed", finding("fail", second))], "fail")
+             for second in (3, 9)]  # fmt: skip
+    seen = Page(page(msgspec.structs.replace(green_run(2, 5), verdict="fail", scenarios=tuple(twice))))
+
+    ids = [attributes["id"] for tag, attributes in seen.elements if "scenario" in attributes.get("class", "").split()]
+    assert ids == ["s1", "s2"]
+    assert {"#s1", "#s2"} <= {attributes["href"] for attributes in seen.all("a")}
+
+
+def test_a_load_leads_to_the_scenario_that_drove_it() -> None:
+    record = green_run(3, 5)
+    load = msgspec.structs.replace(record.loads[0], scenario=record.scenarios[1].node_id)
+
+    text = page(msgspec.structs.replace(record, loads=(load,)))
+
+    assert f'<small><a href="#s2">{record.scenarios[1].name}</a></small>' in text
+
+
 def test_headings_landmarks_and_captions_let_a_screen_reader_find_its_way(any_page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in any_page.elements if _HEADING.fullmatch(tag)]
 

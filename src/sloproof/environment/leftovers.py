@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-PREFIX = "sloproof-"
 # Every program of an environment carries its run folder in this variable, so that it is never taken for another's.
 MARK = "SLOPROOF_RUN_DIR"
 OWNER_FILE = "supervisor.pid"
+# Nothing but these is ever removed: the number is the maker's process id.
+_NAME = re.compile(r"sloproof-(?P<maker>\d+)-[0-9a-f]{8}")
+_KILL_SECONDS = 2.0
+
+
+def run_dir_name() -> str:
+    """Return a name for a run folder of this process; it has not been used before."""
+    return f"sloproof-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def sweep(base_dir: Path) -> list[Path]:
@@ -22,15 +31,21 @@ def sweep(base_dir: Path) -> list[Path]:
     A run is left alone while its supervisor lives.
     """
     removed = []
-    for folder in sorted(base_dir.glob(f"{PREFIX}*")):
-        if not folder.is_dir() or folder.stat().st_uid != os.getuid() or _is_owned(folder):
-            continue
-        for process in marked(folder):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
-        removed.append(folder)
+    for folder in sorted(base_dir.glob("sloproof-*")):
+        if _is_left_over(folder):
+            end_marked(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder)
     return removed
+
+
+def end_marked(folder: Path) -> None:
+    """Kill every process that carries the mark of a run folder, and wait until they are gone."""
+    left = list(marked(folder))
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=_KILL_SECONDS)
 
 
 def marked(folder: Path) -> Iterator[psutil.Process]:
@@ -41,18 +56,25 @@ def marked(folder: Path) -> Iterator[psutil.Process]:
                 yield process
 
 
-def _is_owned(folder: Path) -> bool:
-    """Return whether a run folder's supervisor lives, or is just about to."""
+def _is_left_over(folder: Path) -> bool:
+    name = _NAME.fullmatch(folder.name)
+    try:
+        if name is None or folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
+            return False
+        made = folder.stat().st_ctime
+    except OSError:  # another run has just removed it
+        return False
     try:
         pid, started = (folder / OWNER_FILE).read_text(encoding="ascii").split()
     except (OSError, ValueError):
         # Between making the folder and starting the supervisor its maker stands for it.
-        return _maker_lives(folder)
+        return not _lives(int(name["maker"]), since=(0, made + 1))
+    return not _lives(int(pid), since=(float(started) - 1, float(started) + 1))
+
+
+def _lives(pid: int, *, since: tuple[float, float]) -> bool:
+    """Return whether a process lives that was started between two moments, in seconds of the epoch."""
     with contextlib.suppress(psutil.Error):
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and since[0] <= process.create_time() <= since[1]
     return False
-
-
-def _maker_lives(folder: Path) -> bool:
-    maker = folder.name.removeprefix(PREFIX).partition("-")[0]
-    return maker.isdigit() and psutil.pid_exists(int(maker))

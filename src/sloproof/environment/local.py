@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from sloproof.environment import supervisor
 from sloproof.environment.base import ComponentStatus
 from sloproof.environment.components import NAMES, ComponentSpec, Layout, free_ports, pod_log, specs
 from sloproof.environment.control import Control
-from sloproof.environment.leftovers import MARK, OWNER_FILE, PREFIX, marked, sweep
+from sloproof.environment.leftovers import MARK, OWNER_FILE, end_marked, run_dir_name, sweep
 from sloproof.errors import (
     ComponentExitedError,
     EnvironmentStartError,
@@ -165,7 +164,7 @@ class LocalEnvironment:
     def _start_once(self) -> None:
         begin = time.monotonic()
         # Known before it exists, so that an interrupt between the two leaves nothing behind.
-        run_dir = self._run_dir = self._base_dir / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        run_dir = self._run_dir = self._base_dir / run_dir_name()
         run_dir.mkdir(mode=0o700)
         layout = Layout(run_dir, self._root, free_ports(), self.faults_token, self._environ)
         components = specs(self._settings, layout, self._tools)
@@ -259,9 +258,7 @@ class LocalEnvironment:
         if self._control is not None:
             self._control.close()
         if self._run_dir is not None and self._run_dir.exists():
-            for left in marked(self._run_dir):
-                with contextlib.suppress(psutil.Error):
-                    left.kill()
+            end_marked(self._run_dir)
             shutil.rmtree(self._run_dir, ignore_errors=True)
         self._control = self._process = self._run_dir = None
 

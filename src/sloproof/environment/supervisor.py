@@ -345,9 +345,12 @@ class Supervisor:
             self._await(due, seconds)
             for component in due:
                 component.finish()
-        for pid in _marked(self._plan["mark"]):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 1
+        while (left := _marked(self._plan["mark"])) and time.monotonic() < end:
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
         if self._plan["remove"]:
             shutil.rmtree(self._plan["run_dir"], ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,7 @@ def run_record(session: RunSession, scenarios: Sequence[ScenarioRecord], problem
         environment=_environment(session),
         timings={name: spent.total_seconds() for name, spent in session.timings.items()},
         problems=tuple(problems),
+        evidence_files=tuple(f"evidence/{path.name}/" for path in sorted(session.evidence.glob("*")) if path.is_dir()),
     )
 
 
@@ -80,7 +82,9 @@ def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
     if session.harness is None:
         return ()
     seconds = Ledger.open(session.evidence / "ledger").per_second(Window(session.started, now))
-    counted, failed = _counted(session, Window(session.started, now))
+    window = Window(session.started, now)
+    counted, failed = _counted(session, window)
+    told = [_told_quantile(session, window, quantile) for quantile in (0.5, 0.99)]
     return tuple(
         SecondRecord(
             at=one.at.isoformat(),
@@ -90,6 +94,8 @@ def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
             p99_seconds=None if one.p99 is None else one.p99.total_seconds(),
             counted=counted.get(int(one.at.timestamp())),
             counted_failed=failed.get(int(one.at.timestamp())),
+            told_p50_seconds=told[0].get(int(one.at.timestamp())),
+            told_p99_seconds=told[1].get(int(one.at.timestamp())),
         )
         for one in seconds
     )
@@ -114,6 +120,27 @@ def _counted(session: RunSession, window: Window) -> tuple[dict[int, float], dic
             {int(sample.time.timestamp()) - 1: max(sample.value, 0.0) for series in found for sample in series.samples}
         )
     return answers[0], answers[1]
+
+
+def _told_quantile(session: RunSession, window: Window, quantile: float) -> dict[int, float]:
+    """Return what the histogram's buckets make of a latency quantile in each second, by Unix second."""
+    names = session.settings.metrics.latency
+    if names is None or session.harness is None:
+        return {}
+    job = f'job="{session.settings.service.name}"'
+    rate = f"sum by (le) (rate({names.name}_bucket{{{job}}}[2s]))"
+    try:
+        found = session.harness.clients.prometheus.query_range(
+            f"histogram_quantile({quantile}, {rate})", window, timedelta(seconds=1)
+        ).series
+    except SloproofError:
+        return {}
+    return {
+        int(sample.time.timestamp()) - 1: sample.value
+        for series in found
+        for sample in series.samples
+        if math.isfinite(sample.value)
+    }
 
 
 def _environment(session: RunSession) -> EnvironmentRecord | None:

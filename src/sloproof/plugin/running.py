@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from rich.console import Console
 from sloproof.environment.backends import Wish, find_tools, make_local, state_file
 from sloproof.environment.base import Environment
 from sloproof.environment.local import LocalEnvironment
-from sloproof.errors import ComponentExitedError, SettingsError
+from sloproof.errors import ComponentExitedError, SettingsError, SloproofError
 from sloproof.harness import Harness
 from sloproof.plugin.collect import collected_features
 from sloproof.plugin.options import Options, read_options
@@ -162,6 +163,8 @@ def _write(session: pytest.Session, run: RunSession) -> None:
     if not records:
         return
     problems = list(_problems(session))
+    with contextlib.suppress(SloproofError):
+        run.keep_logs()
     record = run_record(run, records, problems)
     config.stash[RECORD] = record
     # A worker of many hands its records to the one that writes.

@@ -16,6 +16,8 @@ from sloproof.harness import Harness, connect
 from sloproof.load.driver import Driver, LoadResult
 from sloproof.settings import Settings
 
+_KEPT_LINES = 1000
+
 
 def new_run_id(now: datetime) -> str:
     """Return an id for a run: sortable by time, sane in a request id, unlikely to be met twice."""
@@ -131,6 +133,16 @@ class RunSession:
             health.append((status.name, text + (f", restarted {status.restarts} times" if status.restarts else "")))
         lines = tuple((name, "\n".join(self.environment.last_lines(name, 8))) for name, _ in health)
         return tuple(health), lines
+
+    def keep_logs(self) -> None:
+        """Keep the end of each component's own log beside the ledger; the rest goes with the environment."""
+        if self.environment is None:
+            return
+        folder = self.evidence / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        for status in self.environment.status():
+            lines = self.environment.last_lines(status.name, _KEPT_LINES)
+            (folder / f"{status.name}.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """End the driver and the environment; safe after a failure at any point, and twice."""

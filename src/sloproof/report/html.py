@@ -73,6 +73,8 @@ def page(record: RunRecord) -> str:
     summary = summarise(record)
     template = _environment().get_template("index.html.j2")
     style, script = _asset("style.css"), _asset("page.js")
+    # By identity: a scenario that is run twice has one node id and two records.
+    numbers = {id(scenario): number for number, scenario in enumerate(record.scenarios, start=1)}
     values: dict[str, Any] = {
         "record": record,
         "summary": summary,
@@ -81,7 +83,8 @@ def page(record: RunRecord) -> str:
         "script": Markup(script),  # noqa: S704 - a file of this package
         "policy": _policy(style, script),
         "strip": _strip(record.scenarios),
-        "numbers": {scenario.node_id: number for number, scenario in enumerate(record.scenarios, start=1)},
+        "number_of": lambda scenario: numbers[id(scenario)],
+        "by_node": {scenario.node_id: scenario for scenario in record.scenarios},
         "most_spent": max(record.timings.values(), default=0.0),
     }
     *roomy, last = ROOMS

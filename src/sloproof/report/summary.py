@@ -209,10 +209,10 @@ def _failures(record: RunRecord) -> tuple[Failure, ...]:
             side.setdefault(one.key, []).append(one)
     urgent = sorted((one for group in broken.values() for one in group), key=_urgency)
     begun = instant(record.started)
-    first_of: dict[str, int] = {}
+    first_of: dict[int, int] = {}
     failures = []
     for number, one in enumerate(urgent, start=1):
-        first_of.setdefault(one.scenario.node_id, number)
+        first_of.setdefault(id(one.scenario), number)
         failures.append(
             Failure(
                 number=number,
@@ -221,7 +221,7 @@ def _failures(record: RunRecord) -> tuple[Failure, ...]:
                 finding=one.finding,
                 error=one.error,
                 since=_since(broken[one.key], held.get(one.key, []), begun),
-                diagnosed_by=first_of[one.scenario.node_id],
+                diagnosed_by=first_of[id(one.scenario)],
             )
         )
     return tuple(failures)
