@@ -54,6 +54,10 @@ class Control:
                     cause=error,
                     hint="start the environment again; what is left of it is cleaned up then",
                 ) from error
+            except BaseException:
+                # Interrupted: the answer that is still to come must not be taken for the next request's.
+                self.close()
+                raise
         if "error" in answer:
             raise EnvironmentStartError(str(answer["error"]))
         return answer
@@ -70,13 +74,16 @@ class Control:
             self._connection, self._buffer = connection, b""
         self._connection.sendall(json.dumps(request).encode() + b"\n")
         while b"\n" not in self._buffer:
-            data = self._connection.recv(65536)
-            if not data:
-                raise ConnectionResetError("the connection was closed")
-            self._buffer += data
+            self._buffer += self._receive(self._connection)
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        data = connection.recv(65536)
+        if not data:
+            raise ConnectionResetError("the connection was closed")
+        return data
 
     def close(self) -> None:
         """Close the connection."""

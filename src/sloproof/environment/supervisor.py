@@ -316,7 +316,7 @@ class Supervisor:
                 + ", ".join(self._components)
             }
         if action == "stop":
-            component.ask_to_end(request["signal"])
+            component.ask_to_end(signal.Signals(request["signal"]))
             self._await([component], component.spec["stop_seconds"])
             component.finish()
         elif action == "start":

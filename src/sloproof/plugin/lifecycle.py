@@ -19,7 +19,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     running.skip_if_incapable(item)
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """End the run at once when a component has died."""
     running.end_if_dead(item, call)

@@ -82,7 +82,8 @@ def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
     if session.harness is None:
         return ()
     seconds = Ledger.open(session.evidence / "ledger").per_second(Window(session.started, now))
-    window = Window(session.started, now)
+    # Whole seconds, as the ledger's are.
+    window = Window(session.started.replace(microsecond=0), now)
     counted, failed = _counted(session, window)
     told = [_told_quantile(session, window, quantile) for quantile in (0.5, 0.99)]
     return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,13 @@ from rich.console import Console
 from sloproof.environment.backends import Wish, find_tools, make_local, state_file
 from sloproof.environment.base import Environment
 from sloproof.environment.local import LocalEnvironment
-from sloproof.errors import ComponentExitedError, SettingsError, SloproofError
+from sloproof.errors import (
+    ComponentExitedError,
+    EnvironmentStartError,
+    SettingsError,
+    SloproofError,
+    ToolError,
+)
 from sloproof.harness import Harness
 from sloproof.plugin.collect import collected_features
 from sloproof.plugin.options import Options, read_options
@@ -41,6 +48,7 @@ _MARKUP = {
     "blocked": {"yellow": True},
     "inconclusive": {"yellow": True},
 }
+_FATAL = (ComponentExitedError, EnvironmentStartError, ToolError, SettingsError)
 # What each backend can do, known before anything is started.
 CAPABILITIES = {"local": LocalEnvironment.capabilities}
 
@@ -136,8 +144,8 @@ def note_scenario(item: pytest.Item) -> None:
 
 
 def end_if_dead(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """End the whole run when a component has ended by itself: nothing that follows could be believed."""
-    if call.excinfo is not None and isinstance(call.excinfo.value, ComponentExitedError):
+    """End the whole run when there is no environment, or a component of it has ended: nothing else can be judged."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, _FATAL):
         item.session.shouldfail = f"the run ends here: {call.excinfo.value.headline}"
 
 
@@ -169,8 +177,9 @@ def _write(session: pytest.Session, run: RunSession) -> None:
     config.stash[RECORD] = record
     # A worker of many hands its records to the one that writes.
     if options.write_report and not hasattr(config, "workerinput"):
-        write_report(record, run.folder, latest=run.folder.parent / "latest")
+        run.folder.mkdir(parents=True, exist_ok=True)
         write_whole(run.folder / "junit.xml", junit(record))
+        write_report(record, run.folder, latest=run.folder.parent / "latest")
         config.stash[FOLDER] = _shown(run.folder)
         config.hook.pytest_sloproof_report(config=config, record=record, folder=run.folder)
 
@@ -200,5 +209,7 @@ def tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> No
     if record is None:
         return
     terminalreporter.section("monitoring")
-    for line in closing_lines(record, config.stash.get(FOLDER, None)):
+    for line in closing_lines(
+        record, config.stash.get(FOLDER, None), width=max(shutil.get_terminal_size((110, 24)).columns, 80)
+    ):
         terminalreporter.write_line(line.text, **_MARKUP.get(line.verdict, {}))
