@@ -231,7 +231,7 @@ def test_monstrous_texts_are_cut_with_a_note_and_the_page_stays_below_its_limit(
     bad = [
         scenario("users", f"S{number}", number, number, [step("Then", "x", 2, "failed", *told, error=monster)], "fail",
                  reason=monster, last_lines=(("service", monster),))
-        for number in range(20)
+        for number in range(12)
     ]  # fmt: skip
     record = msgspec.structs.replace(failing_run(), scenarios=tuple(bad), problems=(monster,))
 

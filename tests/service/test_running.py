@@ -136,7 +136,7 @@ def test_idle_connections_do_not_hold_up_the_end(start: Running) -> None:
         kept.getresponse().read()
         began = time.monotonic()
         assert service.end(signal.SIGINT) == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4, "well before a silent client is given up, or the grace is over"
 
 
 def test_a_hang_ends_with_the_service(start: Running) -> None:
