@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from sloproof.finding import Finding, Verdict
 from sloproof.load.driver import Driver, LoadResult, RunningLoad
 from sloproof.load.ledger import Entry, Ledger, LedgerWriter
 from sloproof.load.profile import Profile, RequestSpec
+from sloproof.load.running import Progress
 from sloproof.model import ns_from_instant
 from sloproof.observation import Observation
 from sloproof.settings import Settings
@@ -43,6 +45,11 @@ class Clients:
     loki: LokiClient
     alertmanager: AlertmanagerClient | None
     receiver: ReceiverClient | None
+
+
+@contextmanager
+def _unwatched(_name: str, _profile: Profile) -> Iterator[Callable[[Progress], None]]:
+    yield lambda _: None
 
 
 def connect(environment: Environment, settings: Settings, faults_token: str = "") -> Clients:
@@ -74,6 +81,7 @@ class Harness:
         on_finding: Told of every finding, whatever its verdict.
         on_load: Told of every load that has ended.
         on_anchor: Told of every anchor.
+        watching: Opens a place to show how a load of a name and profile is doing, and closes it.
     """
 
     def __init__(
@@ -89,6 +97,7 @@ class Harness:
         on_finding: Callable[[Finding], None] = lambda _: None,
         on_load: Callable[[LoadResult], None] = lambda _: None,
         on_anchor: Callable[[Anchor], None] = lambda _: None,
+        watching: Callable[[str, Profile], AbstractContextManager[Callable[[Progress], None]]] = _unwatched,
     ) -> None:
         self.settings = settings
         self.root = root
@@ -102,6 +111,7 @@ class Harness:
         self._on_finding = on_finding
         self._on_load = on_load
         self._on_anchor = on_anchor
+        self._watching = watching
         self._down: dict[str, str] = {}
         self._last: Anchor | None = None
         self._is_accounted = False  # nothing was sent since the last anchor
@@ -215,7 +225,9 @@ class Harness:
         """Drive a load to its end, pass the barrier, and return what happened."""
         before = self.baseline()
         self._is_accounted = False
-        self._end(self.driver.begin(profile, name).wait(check_alive=self.environment.check_alive))
+        with self._watching(name, profile) as watch:
+            load = self.driver.begin(profile, name)
+            self._end(load.wait(check_alive=self.environment.check_alive, on_progress=watch))
         return self.observe(before)
 
     def burst(self, count: int, spec: RequestSpec, *, users: int = 8) -> Observation:

@@ -33,5 +33,5 @@ def test_fill_refuses_names_it_does_not_know_all_at_once(tmp_path: Path) -> None
         filled(tmp_path, "${WRONG} ${KNOWN} ${ALSO_WRONG} ${WRONG}", KNOWN="x")
 
     assert caught.value.headline == "expected known names in ${...}, found ALSO_WRONG, WRONG"
-    assert caught.value.details["where"] == tmp_path / "some.yml"
+    assert caught.value.details["where"] == str(tmp_path / "some.yml")
     assert "KNOWN" in str(caught.value)

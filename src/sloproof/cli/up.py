@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
 
-from sloproof.environment.backends import Wish, find_tools, make_local, state_file
+from sloproof.environment.backends import Wish, find_tools, make_local, note, state_file
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import EnvironmentStartError, SettingsError
 from sloproof.settings import load_settings
@@ -57,11 +56,7 @@ def run(args: argparse.Namespace) -> int:
     )
     environment = make_local(wish, find_tools(wish, Console(stderr=True)))
     environment.start()
-    noted.parent.mkdir(parents=True, exist_ok=True)
-    fresh = noted.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(environment.state()))
-    fresh.chmod(0o600)
-    fresh.replace(noted)
+    note(environment, noted)
     show_addresses(environment)
     print("\nuse it:  pytest features/ --env-reuse\nend it:  sloproof down")
     return 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from sloproof.environment.components import TOOLS
@@ -73,6 +75,15 @@ def make_local(wish: Wish, tools: Mapping[str, Tool]) -> LocalEnvironment:
         faults_token=secrets.token_urlsafe(24) if wish.settings.service.faults else "",
         is_owned=wish.is_owned,
     )
+
+
+def note(environment: LocalEnvironment, path: Path) -> None:
+    """Write down a running environment, whole or not at all, so that others of this user can attach to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(msgspec.json.encode(environment.state()))
+    fresh.replace(path)
 
 
 def state_file(root: Path, environ: Mapping[str, str]) -> Path:

@@ -70,6 +70,9 @@ class Environment(Protocol):
     def stop(self) -> None:
         """End everything and leave nothing behind; safe to call at any time, and twice."""
 
+    def detach(self) -> None:
+        """Let go of it and leave it running."""
+
     def check_alive(self) -> None:
         """Return at once if every component that should run does.
 

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ OWNER_FILE = "supervisor.pid"
 # Nothing but these is ever removed: the number is the maker's process id.
 _NAME = re.compile(r"sloproof-(?P<maker>\d+)-[0-9a-f]{8}")
 _KILL_SECONDS = 2.0
+_POLL_SECONDS = 0.005
 
 
 def run_dir_name() -> str:
@@ -41,11 +43,13 @@ def sweep(base_dir: Path) -> list[Path]:
 
 def end_marked(folder: Path) -> None:
     """Kill every process that carries the mark of a run folder, and wait until they are gone."""
-    left = list(marked(folder))
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, timeout=_KILL_SECONDS)
+    # Looked for again each time: one may have started another meanwhile. Whoever started it collects its exit status.
+    end = time.monotonic() + _KILL_SECONDS
+    while (left := list(marked(folder))) and time.monotonic() < end:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        time.sleep(_POLL_SECONDS)
 
 
 def marked(folder: Path) -> Iterator[psutil.Process]:

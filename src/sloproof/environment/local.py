@@ -274,6 +274,16 @@ class LocalEnvironment:
             process.kill()
             process.wait()
 
+    def detach(self) -> None:
+        """Let go of it and leave it running; see `Environment.detach`."""
+        control, process = self._control, self._process
+        self._control = self._process = None
+        if control is not None:
+            control.close()
+        if process is not None:
+            # It is nobody's child any more; without a status Python would complain that it was forgotten.
+            process.returncode = 0
+
     def check_alive(self) -> None:
         """Return if every component that should run does; see `Environment.check_alive`."""
         for status in self.status():

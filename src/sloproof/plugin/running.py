@@ -6,14 +6,15 @@ import contextlib
 import os
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from sloproof.environment.backends import Wish, find_tools, make_local, state_file
+from sloproof.environment.backends import Wish, find_tools, make_local, note, state_file
 from sloproof.environment.base import Environment
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import (
@@ -75,11 +76,18 @@ def begin(session: pytest.Session) -> None:
         folder=reports / run_id,
         make_environment=lambda: _make_environment(config, run, options),
         keep=options.keep or options.reuse,
+        uncaptured=_uncaptured(config),
     )
     config.stash[SESSION] = run
     recorder = config.stash[RECORDER]
     run.on_finding = recorder.add_finding
     recorder.diagnose = run.diagnose
+
+
+def _uncaptured(config: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
+    """Return what lets output through to the terminal while a test runs."""
+    manager = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext if manager is None else manager.global_and_fixture_disabled
 
 
 def harness_of(config: pytest.Config) -> Harness:
@@ -161,7 +169,15 @@ def finish(session: pytest.Session) -> None:
         session.config.stash[TROUBLE] = traceback.format_exc()
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
     finally:
+        _keep(session.config, run)
         run.close()
+
+
+def _keep(config: pytest.Config, run: RunSession) -> None:
+    """Note an environment that is to be kept, so that `sloproof status` and `sloproof down` find it."""
+    environment = run.environment
+    if read_options(config).keep and isinstance(environment, LocalEnvironment) and environment.addresses:
+        note(environment, state_file(run.root, os.environ))
 
 
 def _write(session: pytest.Session, run: RunSession) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from rich.console import Console
 
 from sloproof.barrier import Anchor
 from sloproof.environment.base import Environment
@@ -14,6 +17,9 @@ from sloproof.environment.toolchain import Tool
 from sloproof.finding import Finding
 from sloproof.harness import Harness, connect
 from sloproof.load.driver import Driver, LoadResult
+from sloproof.load.profile import Profile
+from sloproof.load.progress import ProgressLine
+from sloproof.load.running import Progress
 from sloproof.settings import Settings
 
 _KEPT_LINES = 1000
@@ -34,6 +40,7 @@ class RunSession:
         folder: The run's report folder; evidence is kept in it.
         make_environment: Makes the backend that was asked for; nothing is started by making it.
         keep: Leave the environment running at the end.
+        uncaptured: Lets what is printed meanwhile reach the terminal.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class RunSession:
         folder: Path,
         make_environment: Callable[[], Environment],
         keep: bool,
+        uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
         self.root = root
@@ -61,6 +69,7 @@ class RunSession:
         self.on_finding: Callable[[Finding], None] = lambda _: None
         self._make_environment = make_environment
         self._keep = keep
+        self._uncaptured = uncaptured
         self._began = time.monotonic()
 
     @property
@@ -106,12 +115,24 @@ class RunSession:
             on_finding=self._tell,
             on_load=lambda load: self.loads.append((self.current, load)),
             on_anchor=self._note_anchor,
+            watching=self._watching,
         )
         self._time("load driver", begin)
         begin = time.monotonic()
         self.harness.anchor()
         self._time("first verified metric and log line", begin)
         return self.harness
+
+    @contextmanager
+    def _watching(self, name: str, profile: Profile) -> Iterator[Callable[[Progress], None]]:
+        """Show a load that takes a while as a moving line, on a terminal; elsewhere the report tells of it."""
+        with self._uncaptured():
+            console = Console(stderr=True)
+            if not console.is_terminal or (profile.duration_seconds or 0) < 1:
+                yield lambda _: None
+                return
+            with ProgressLine(console, name, profile) as line:
+                yield line.update
 
     def _tell(self, finding: Finding) -> None:
         self.on_finding(finding)
@@ -153,6 +174,8 @@ class RunSession:
             if harness is not None:
                 harness.close()
         finally:
-            if environment is not None and not self._keep:
+            if environment is not None and self._keep:
+                environment.detach()
+            elif environment is not None:
                 environment.stop()
             self._time("environment stop", begin)
