@@ -21,5 +21,5 @@ Feature: Alerts
 
   Scenario: No alert fires under healthy load
     Given the database fails for 0 % of requests
-    When load of 60 requests a second runs for "2 s" on the usual mix
+    When load of 60 requests a second runs for "1 s" on the usual mix
     Then no alert was pending or firing since then

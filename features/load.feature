@@ -2,7 +2,7 @@ Feature: The load driver is honest
   The ledger is the truth that everything is held against, so the driver must not lie either.
 
   Scenario: The asked rate is achieved, and reported beside it
-    When load of 100 requests a second runs for "2 s" on the usual mix
+    When load of 100 requests a second runs for "1 s" on the usual mix
     Then the achieved rate is within 2 % of the asked rate
 
   Scenario: A burst sends exactly as many requests as it says

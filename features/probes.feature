@@ -4,7 +4,7 @@ Feature: Probes
   Scenario: A database outage takes the service out of rotation, not down
     When the database goes down
     Then readiness turns red within "1 s"
-    And liveness stays green throughout the next "2 s"
+    And liveness stays green throughout the next "1 s"
     When the database comes back
     Then readiness turns green within "1 s"
 
@@ -19,10 +19,10 @@ Feature: Probes
     And no line is logged but the barrier's own
 
   Scenario: Probes answer while every worker is busy
-    Given every query takes "1 s" longer
-    And load of 40 requests a second to GET "/api/users"
-    Then liveness answers within "1 s" throughout the next "2 s"
-    And readiness answers within "1 s" throughout the next "1 s"
+    Given every query takes "600 ms" longer
+    And load of 50 requests a second to GET "/api/users"
+    Then liveness answers within "1 s" throughout the next "1 s"
+    And readiness answers within "1 s" throughout the next "500 ms"
 
   Scenario: A service that hangs still answers its probes
     Given the service hangs

@@ -39,6 +39,8 @@ _NEEDS: Mapping[str, frozenset[str]] = {
 # Scrape timestamps may be aligned to the interval by up to 2 ms (Prometheus' scrape timestamp tolerance).
 _ALIGNMENT = timedelta(milliseconds=3)
 _POLL = timedelta(milliseconds=15)
+# A pipeline that is known to be dead is given this long to show that it has come back.
+_SECOND_LOOK = timedelta(seconds=1)
 # How long a service may take to account for what it has answered before it is judged as it is.
 _REST = timedelta(seconds=1)
 # How far from its computed bound a healthy pipeline may be on a busy machine before it counts as dead.
@@ -136,6 +138,10 @@ class Barrier:
         """Return the selector of the `up` series of the service's targets."""
         return f'up{{job="{self._settings.service.name}"}}'
 
+    def forget(self) -> None:
+        """Take no pipeline for dead any more: what made it so was undone."""
+        self._dead = {}
+
     def anchor(self, *, rules: bool = False, at_rest: bool = True) -> Anchor:
         """Wait for evidence of everything that has happened until now, and return the instant to judge at.
 
@@ -185,12 +191,12 @@ class Barrier:
         if stopped:
             dead[pipeline] = f"{' and '.join(stopped)} was stopped"
             return None
-        # One deadline a pipeline: one that is known to be dead is looked at, not waited for, and not even looked at
-        # while what made it so goes on.
+        # One deadline a pipeline: one that is known to be dead is given a moment to come back, and none while what
+        # made it so goes on.
         if known is not None and down:
             dead[pipeline] = known
             return None
-        grace = self._grace if known is None else timedelta(0)
+        grace = self._grace if known is None else _SECOND_LOOK
         try:
             return wait(grace)
         except (DeadlineError, UnavailableError) as error:
@@ -231,12 +237,7 @@ class Barrier:
 
     def _await_scrape(self, after: datetime, grace: timedelta, bounds: dict[str, str]) -> datetime:
         """Return the timestamp of the youngest of the first good scrapes, one a target, begun after an instant."""
-        targets = [target for target in self._prometheus.targets() if target.job == self._settings.service.name]
-        if not targets:
-            raise DeadlineError(
-                f"expected Prometheus to scrape job {self._settings.service.name!r}, but it has no such target",
-                hint="look at the scrape configuration: platform/local/prometheus.yml",
-            )
+        targets = self._await_own_targets(grace)
         # Where nothing tells that accounting has ended, one whole interval more stands in for it.
         scrapes = 1 if self._settings.metrics.in_flight is not None else 2
         interval = max(target.scrape_interval for target in targets)
@@ -266,6 +267,25 @@ class Barrier:
             describe=lambda found: _describe_scrapes(found, targets),
         )
         return max(_good_scrapes(waited.value, threshold))
+
+    def _await_own_targets(self, grace: timedelta) -> list[Target]:
+        """Return the service's targets: a Prometheus that has just started says it is ready before it has any."""
+        job = self._settings.service.name
+        try:
+            return wait_until(
+                lambda: [target for target in self._prometheus.targets() if target.job == job],
+                bool,
+                what=f"a target of job {job!r}",
+                timeout=grace,
+                interval=_POLL,
+                check_alive=self._check_alive,
+            ).value
+        except DeadlineError as error:
+            raise DeadlineError(
+                f"expected Prometheus to scrape job {job!r}, but it has no such target",
+                waited=format_duration(grace),
+                hint="look at the scrape configuration: platform/local/prometheus.yml",
+            ) from error
 
     def await_all_targets(self, after: datetime) -> None:
         """Wait until every target of every job has a good scrape begun after an instant.
@@ -310,7 +330,7 @@ class Barrier:
     def _await_line(self, sentinel: Sentinel, grace: timedelta, bounds: dict[str, str]) -> tuple[timedelta, int]:
         """Return how long after its answer the sentinel's line came back from Loki, and the line's own time."""
         ship = timedelta(seconds=self._settings.logs.ship_seconds)
-        bound = ship if grace else timedelta(0)
+        bound = ship if grace == self._grace else min(ship, grace)
         bounds[LOGS] = f"time to ship {format_duration(ship)}"
         selector = f'{{app="{self._settings.service.name}"}} |= "{sentinel.request_id}"'
         waited = wait_until(

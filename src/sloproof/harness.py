@@ -398,14 +398,17 @@ class Harness:
         else:
             self.environment.resume_component(name)
         self._down.pop(name, None)
+        self.barrier.forget()
 
     def restore(self) -> None:
         """Undo what a scenario did: its load, its faults, what it stopped or paused."""
-        self.end_load()
         for name in sorted(self._down):
             self.revive_component(name)
+        # Before the load: what is in flight must not wait for a fault that nobody needs any more.
         if self.settings.service.faults and self.clients.service.faults():
             self.clients.service.clear_faults()
+            self.barrier.forget()
+        self.end_load()
 
     def close(self) -> None:
         """End the driver and close the harness's own ledger."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,8 +30,14 @@ from sloproof.trial import Trial
 ROOT = Path(__file__).resolve().parents[2]
 EXCEPTION = "/api/error?type=exception"
 _JSON = {"Content-Type": "application/json"}
-# Constant latency, in the middle of a bucket; the twice of it is in the next one.
-_STEADY = {"SERVICE_USERS_LATENCY_SIGMA": "0", "SERVICE_USERS_LATENCY_MEDIAN_SECONDS": "0.03"}
+# Constant latency, in the middle of a bucket; the twice of it is in the next one. No failures but those asked for, and
+# an end without a drain that nobody watches.
+_STEADY = {
+    "SERVICE_USERS_LATENCY_SIGMA": "0",
+    "SERVICE_USERS_LATENCY_MEDIAN_SECONDS": "0.03",
+    "SERVICE_USERS_ERROR_RATIO": "0",
+    "SERVICE_DRAIN_SECONDS": "0",
+}
 _DECLARED = (
     Declared("app_request_count_total", "counter", ("endpoint", "method", "http_status")),
     Declared(
@@ -61,11 +67,13 @@ class Place:
 
 @contextmanager
 def environment(
-    place: Place, *, lie: str = "", platform: Path | None = None, env: Mapping[str, str] | None = None
+    place: Place, *, lies: Sequence[str] = (), platform: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[Harness]:
-    """Bring up an environment whose service tells a lie, or whose platform is another than the project's."""
+    """Bring up an environment whose service tells lies, or whose platform is another than the project's."""
     settings = load_settings(ROOT)
-    command = ["{python}", "-m", "tests.lies.lying_service", "--lie", lie] if lie else settings.service.command
+    command = list(settings.service.command)
+    if lies:
+        command = ["{python}", "-m", "tests.lies.lying_service", *(word for lie in lies for word in ("--lie", lie))]
     settings = msgspec.structs.replace(
         settings,
         platform_dir=str(platform or ROOT / "platform"),
@@ -92,7 +100,10 @@ def environment(
 
 
 def traffic(harness: Harness) -> Profile:
-    """Return a load in which everything happens: every endpoint, every kind of error, paths nobody serves."""
+    """Return a load in which everything happens: every endpoint, every kind of error, paths nobody serves.
+
+    The seed is one by which server errors come late and never are so many at once that an alert is due.
+    """
     return Profile(
         mix=(
             harness.request("/", weight=30),
@@ -104,9 +115,9 @@ def traffic(harness: Harness) -> Profile:
             harness.request("/nobody/7", weight=3),
             harness.request("/wp-login.php", weight=3),
         ),
-        rate=250,
+        rate=320,
         requests=300,
-        seed=3,
+        seed=51,
     )
 
 
@@ -114,11 +125,11 @@ def drive(harness: Harness) -> tuple[Observation, list[Finding]]:
     """Have a short outage with the probes watched, then load; return what was observed, and what the probes' tell."""
     trial = Trial(harness)
     with trial.watching("liveness", "readiness"):
-        trial.watch_truth(timedelta(seconds=0.2), is_green=True, because="the database is up")
+        trial.watch_truth(timedelta(seconds=0.15), is_green=True, because="the database is up")
         trial.set_faults(dependency_down=True)
-        trial.watch_truth(timedelta(seconds=0.5), is_green=False, because="the database is down")
+        trial.watch_truth(timedelta(seconds=0.35), is_green=False, because="the database is down")
         trial.clear_faults()
-        trial.watch_truth(timedelta(seconds=0.2), is_green=True, because="the database is up again")
+        trial.watch_truth(timedelta(seconds=0.15), is_green=True, because="the database is up again")
     probes = [
         *trial.probes_told("readiness", timedelta(milliseconds=150)),
         *trial.probes_told("liveness", timedelta(0), always_green=True),
@@ -126,8 +137,8 @@ def drive(harness: Harness) -> tuple[Observation, list[Finding]]:
     return harness.run(traffic(harness), "everything"), probes
 
 
-def judge(harness: Harness, seen: Observation) -> list[Finding]:
-    """Return the findings on every claim that one observation bears."""
+def judge(harness: Harness, seen: Observation, *, is_blind: bool = False) -> list[Finding]:
+    """Return the findings on every claim that one observation bears; on the observers only where all of them run."""
     interval = harness.scrape_interval
     until = harness.anchor(rules=True).at
     return [
@@ -143,7 +154,7 @@ def judge(harness: Harness, seen: Observation) -> list[Finding]:
         *rules.health(harness, seen.at),
         alerts.none_active(harness, Window(seen.before.at, until)),
         *panels(harness, seen),
-        *observers.nothing_lost(harness, seen),
+        *(() if is_blind else observers.nothing_lost(harness, seen)),
         observers.clocks_agree(harness, timedelta(seconds=1)),
     ]
 
@@ -167,11 +178,11 @@ def exposed(harness: Harness) -> Finding:
     return exposition.judge(evidence, Basis(at=answer.started))
 
 
-def whole_round(harness: Harness) -> list[Finding]:
-    """Return the findings on every claim, after a short load."""
+def whole_round(harness: Harness) -> tuple[Observation, list[Finding]]:
+    """Return what was observed of a short load, and the findings on every claim."""
     first = exposed(harness)
     seen, probes = drive(harness)
-    return [first, *probes, *judge(harness, seen)]
+    return seen, [first, *probes, *judge(harness, seen)]
 
 
 def not_green(findings: list[Finding]) -> dict[str, list[Finding]]:

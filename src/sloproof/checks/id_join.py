@@ -111,4 +111,6 @@ def _hint(rows: Sequence[tuple[str, ...]]) -> str:
         return "the service times something else than the request, or in another unit"
     if " 0 lines" in f" {text}":
         return "see the check on log delivery; or the service replaces the id it is given"
+    if "lines with the id" in text:
+        return "an id on several lines: see the check on log delivery for doubled lines; or an id is kept too long"
     return "the id is attached to another request's line: is it kept per thread and not per request?"

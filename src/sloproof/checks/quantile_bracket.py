@@ -39,20 +39,24 @@ def judge(
     *,
     quantile: float,
     tolerance_seconds: float,
+    ahead_tolerance_seconds: float = 0.005,
     min_tail: int = 10,
     max_overflow_ratio: float = 0.01,
 ) -> Finding:
     """Return whether histogram and client put a quantile between the same edges.
 
-    The client's time holds the network and the queue as well, so the neighbouring bucket is allowed when the client's
-    value is within the tolerance of the edge between the two. A histogram is never interpolated: between its edges it
+    The client's time holds the network and the queue as well, so the bucket below is allowed when the client's value is
+    within the tolerance of the edge between the two. The bucket above is allowed within a smaller one: a request cannot
+    take longer than its client waits, but for what the service does after the last byte. A histogram is never interpolated: between its edges it
     does not know.
 
     Args:
         evidence: Histogram and client's times.
         basis: What it rests on.
         quantile: Strictly between 0 and 1.
-        tolerance_seconds: What client and service may differ by.
+        tolerance_seconds: By how much the client may wait longer than the service says.
+        ahead_tolerance_seconds: By how much the service may say it took longer than the client waited; at most
+            `tolerance_seconds`.
         min_tail: How many events must lie beyond the quantile for it to mean anything.
         max_overflow_ratio: Share of events above the top finite edge from which the histogram is blind.
     """
@@ -90,7 +94,8 @@ def judge(
     client = sorted(evidence.durations)[_rank(quantile, events) - 1]
     edges = sorted(evidence.buckets)
     first, last = _bucket_range(evidence, edges, quantile)
-    holds = any(_allows(edges, bucket, client, tolerance_seconds) for bucket in range(first, last + 1))
+    ahead = min(ahead_tolerance_seconds, tolerance_seconds)
+    holds = any(_allows(edges, bucket, client, tolerance_seconds, ahead) for bucket in range(first, last + 1))
     return basis.judged(
         CHECK,
         claim,
@@ -146,7 +151,7 @@ def _bucket_range(evidence: QuantileEvidence, edges: Sequence[float], quantile: 
     return first, next((index for index, edge in enumerate(edges) if evidence.buckets[edge].low >= high_rank), last)
 
 
-def _allows(edges: Sequence[float], bucket: int, client: float, tolerance: float) -> bool:
+def _allows(edges: Sequence[float], bucket: int, client: float, tolerance: float, ahead: float) -> bool:
     """Return whether the client's value agrees with a bucket: inside it, or in a neighbour and near the shared edge."""
     lower = edges[bucket - 1] if bucket else 0.0
     upper = edges[bucket]
@@ -157,7 +162,7 @@ def _allows(edges: Sequence[float], bucket: int, client: float, tolerance: float
         return is_neighbour and client - upper <= tolerance
     # Of client times at 0 or below there are none, so a value below the lowest bucket cannot be.
     is_neighbour = bucket > 0 and client > (edges[bucket - 2] if bucket > 1 else 0.0)
-    return is_neighbour and lower - client <= tolerance
+    return is_neighbour and lower - client <= ahead
 
 
 def _between(edges: Sequence[float], first: int, last: int) -> str:

@@ -25,9 +25,12 @@ _RULE_LOSSES = (
     ("prometheus", "prometheus_rule_evaluation_failures_total", ""),
     ("prometheus", "prometheus_rule_group_iterations_missed_total", ""),
 )
-# Loki has no series for these until the first loss, so that their absence is good news as long as its other
-# counters are there.
-_LATE_LOSSES = (("loki", "loki_discarded_samples_total", "loki_distributor_lines_received_total"),)
+# There is no series for these until the first loss, so that their absence is good news as long as a witness, another
+# counter of the same observer, is there. A stage that drops by a rule was asked to; one that drops by a rate was not.
+_LATE_LOSSES = (
+    ("loki", "loki_discarded_samples_total", "", "loki_distributor_lines_received_total"),
+    ("promtail", "logentry_dropped_lines_total", ', reason="ratelimit_drop_stage"', "promtail_sent_entries_total"),
+)
 _REACH = timedelta(seconds=30)
 
 
@@ -52,8 +55,8 @@ def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
     for observer, name, matchers in losses:
         selector = f'{name}{{job="{observer}"{matchers}}}'
         meters.append(observers_alive.SelfMetric(observer, selector, risen(selector)))
-    for observer, name, witness in _LATE_LOSSES:
-        selector = f'{name}{{job="{observer}"}}'
+    for observer, name, matchers, witness in _LATE_LOSSES:
+        selector = f'{name}{{job="{observer}"{matchers}}}'
         increase = risen(selector)
         if increase is None and risen(f'{witness}{{job="{observer}"}}') is not None:
             increase = Bounds(0, 0)

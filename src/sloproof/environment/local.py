@@ -297,19 +297,19 @@ class LocalEnvironment:
         try:
             return self._require_control().status()
         except UnavailableError as error:
-            raise ComponentExitedError("supervisor", None, (), environment=self.name) from error
+            status = None if self._process is None else self._process.poll()
+            raise ComponentExitedError("supervisor", status, self._supervisor_lines(), environment=self.name) from error
+
+    def _supervisor_lines(self) -> tuple[str, ...]:
+        if self._run_dir is None:
+            return ()
+        return _last_lines(self._run_dir / "supervisor.log", 20)
 
     def last_lines(self, component: str, count: int = 20) -> tuple[str, ...]:
         """Return the end of a component's own log."""
         if self._run_dir is None:
             return ()
-        try:
-            with (self._run_dir / "logs" / f"{component}.log").open("rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(file.tell() - 65536, 0))
-                return tuple(file.read().decode(errors="replace").splitlines()[-count:])
-        except OSError:
-            return ()
+        return _last_lines(self._run_dir / "logs" / f"{component}.log", count)
 
     def stop_component(self, component: str, how: signal.Signals = signal.SIGTERM) -> None:
         """End one component on purpose and wait for it."""
@@ -354,6 +354,16 @@ def _ask(address: str, path: str) -> int | str:
         return f"{type(error).__name__}: {error}"
     finally:
         connection.close()
+
+
+def _last_lines(path: Path, count: int) -> tuple[str, ...]:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(file.tell() - 65536, 0))
+            return tuple(file.read().decode(errors="replace").splitlines()[-count:])
+    except OSError:
+        return ()
 
 
 def _await_gone(run_dir: Path, seconds: float) -> None:

@@ -13,13 +13,14 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 
 
 class Terminated(KeyboardInterrupt):
-    """Somebody asked this process to end; pytest treats it as Ctrl-C: it clean up and reports what it has."""
+    """Somebody asked this process to end; pytest treats it as Ctrl-C: it cleans up and reports what it has."""
 
 
 class Interruption:
     """What happens on a signal while a run has something to clean up. Does nothing outside the main thread."""
 
     def __init__(self) -> None:
+        self._is_holding = False
         self._before: dict[signal.Signals, signal._HANDLER] = {}
         if threading.current_thread() is threading.main_thread():
             for number in _ENDING:
@@ -34,30 +35,33 @@ class Interruption:
             signal.signal(number, handler)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the first signal back until the block is over, since that ends soon by itself; the second breaks it."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
+    def held(self) -> Iterator[list[signal.Signals]]:
+        """Hold the first signal back for a block that ends soon by itself; the second one breaks it.
+
+        Yields:
+            The signals that were held back, still empty at first.
+        """
+        noted: list[signal.Signals] = []
+        if self._is_holding or threading.current_thread() is not threading.main_thread():
+            yield noted
             return
-        noted: list[int] = []
 
         def note(number: int, frame: FrameType | None) -> None:
-            noted.append(number)
+            noted.append(signal.Signals(number))
             if len(noted) > 1:
                 _raise(number, frame)
-            sys.__stderr__ and sys.__stderr__.write(
-                "\nsloproof: ending the environment; once more to leave it at once\n"
-            )
+            if sys.__stderr__ is not None:
+                sys.__stderr__.write("\nsloproof: ending the environment; once more to leave at once\n")
 
         numbers = [number for number in (signal.SIGINT, *_ENDING) if signal.getsignal(number) is not signal.SIG_IGN]
-        handlers = {number: signal.signal(number, note) for number in numbers}
+        before = {number: signal.signal(number, note) for number in numbers}
+        self._is_holding = True
         try:
-            yield
+            yield noted
         finally:
-            for number, handler in handlers.items():
+            self._is_holding = False
+            for number, handler in before.items():
                 signal.signal(number, handler)
-        if noted:
-            _raise(noted[0], None)
 
 
 def _raise(number: int, _: FrameType | None) -> None:

@@ -149,18 +149,22 @@ def _environment(session: RunSession) -> EnvironmentRecord | None:
     if environment is None:
         return None
     tools = session.tools
+    try:
+        names = tuple(status.name for status in environment.status())
+    except SloproofError:  # it is dead, which is what the run reports; where it was is known all the same
+        names = tuple(environment.addresses)
     return EnvironmentRecord(
         backend=environment.name,
         capabilities=tuple(sorted(environment.capabilities)),
         components=tuple(
             ComponentRecord(
-                name=status.name,
-                version=tools[status.name].version if status.name in tools else "",
-                origin=tools[status.name].origin if status.name in tools else "project",
-                ready_seconds=_seconds(environment.timings.get(status.name)),
-                address=environment.addresses.get(status.name, ""),
+                name=name,
+                version=tools[name].version if name in tools else "",
+                origin=tools[name].origin if name in tools else "project",
+                ready_seconds=_seconds(environment.timings.get(name)),
+                address=environment.addresses.get(name, ""),
             )
-            for status in environment.status()
+            for name in names
         ),
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",

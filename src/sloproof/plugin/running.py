@@ -26,6 +26,7 @@ from sloproof.errors import (
 )
 from sloproof.harness import Harness
 from sloproof.plugin.collect import collected_features
+from sloproof.plugin.interruption import Interruption
 from sloproof.plugin.options import Options, read_options
 from sloproof.plugin.recorder import RECORDER
 from sloproof.plugin.run_record import run_record
@@ -38,6 +39,7 @@ from sloproof.report.write import write_report, write_whole
 from sloproof.settings import load_settings
 
 SESSION = pytest.StashKey[RunSession]()
+INTERRUPTION = pytest.StashKey[Interruption]()
 RECORD = pytest.StashKey[RunRecord]()
 REFUSAL = pytest.StashKey[SettingsError]()
 TROUBLE = pytest.StashKey[str]()
@@ -79,6 +81,9 @@ def begin(session: pytest.Session) -> None:
         uncaptured=_uncaptured(config),
     )
     config.stash[SESSION] = run
+    config.stash[INTERRUPTION] = Interruption()
+    # The session's end is not reached by every way out of pytest; this is.
+    config.add_cleanup(lambda: _close(config))
     recorder = config.stash[RECORDER]
     run.on_finding = recorder.add_finding
     recorder.diagnose = run.diagnose
@@ -153,7 +158,8 @@ def note_scenario(item: pytest.Item) -> None:
 
 def end_if_dead(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """End the whole run when there is no environment, or a component of it has ended: nothing else can be judged."""
-    if call.excinfo is not None and isinstance(call.excinfo.value, _FATAL):
+    concerns_run = SESSION in item.config.stash or REFUSAL in item.config.stash
+    if concerns_run and call.excinfo is not None and isinstance(call.excinfo.value, _FATAL):
         item.session.shouldfail = f"the run ends here: {call.excinfo.value.headline}"
 
 
@@ -162,15 +168,31 @@ def finish(session: pytest.Session) -> None:
     run = session.config.stash.get(SESSION, None)
     if run is None:
         return
-    del session.config.stash[SESSION]
-    try:
-        _write(session, run)
-    except Exception:  # noqa: BLE001 - a report that cannot be written must not hide what the tests said
-        session.config.stash[TROUBLE] = traceback.format_exc()
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-    finally:
-        _keep(session.config, run)
+    with session.config.stash[INTERRUPTION].held() as noted:
+        try:
+            _write(session, run)
+        except Exception:  # noqa: BLE001 - a report that cannot be written must not hide what the tests said
+            session.config.stash[TROUBLE] = traceback.format_exc()
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        finally:
+            _keep(session.config, run)
+            _close(session.config)
+    if noted:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+
+
+def _close(config: pytest.Config) -> None:
+    """End everything that has not ended yet, and remove a report folder that never came to a report."""
+    run = config.stash.get(SESSION, None)
+    if run is None:
+        return
+    interruption = config.stash[INTERRUPTION]
+    with interruption.held():
         run.close()
+        if FOLDER not in config.stash and TROUBLE not in config.stash and not hasattr(config, "workerinput"):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        del config.stash[SESSION]
+    interruption.restore()
 
 
 def _keep(config: pytest.Config, run: RunSession) -> None:
@@ -209,6 +231,8 @@ def _shown(folder: Path) -> Path:
 
 
 def _problems(session: pytest.Session) -> Iterator[str]:
+    if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        yield "the run was interrupted: what comes after the last scenario here was not judged"
     if isinstance(session.shouldfail, str):
         yield session.shouldfail
     if isinstance(session.shouldstop, str):

@@ -60,6 +60,7 @@ class RunSession:
         self.folder = folder
         self.started = datetime.now(UTC)
         self.environment: Environment | None = None
+        self._driver: Driver | None = None
         self.harness: Harness | None = None
         self.loads: list[tuple[str, LoadResult]] = []
         self.anchors: list[Anchor] = []
@@ -96,7 +97,7 @@ class RunSession:
         environment.start()
         self._time("environment start", begin)
         begin = time.monotonic()
-        driver = Driver(
+        driver = self._driver = Driver(
             base_url=environment.addresses["service"],
             ledger_dir=ledger_dir,
             run_id=self.run_id,
@@ -168,14 +169,18 @@ class RunSession:
     def close(self) -> None:
         """End the driver and the environment; safe after a failure at any point, and twice."""
         begin = time.monotonic()
-        harness, self.harness = self.harness, None
-        environment, self.environment = self.environment, None
+        # Each is forgotten only once it has ended, so that an interrupted end can be taken up again.
         try:
-            if harness is not None:
-                harness.close()
+            if self.harness is not None:
+                self.harness.close()
+                self.harness = None
+            elif self._driver is not None:
+                self._driver.close()
+            self._driver = None
         finally:
-            if environment is not None and self._keep:
-                environment.detach()
-            elif environment is not None:
-                environment.stop()
+            if self.environment is not None and self._keep:
+                self.environment.detach()
+            elif self.environment is not None:
+                self.environment.stop()
+            self.environment = None
             self._time("environment stop", begin)
