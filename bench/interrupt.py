@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.system.interrupted import interrupt, last_moment  # noqa: E402 - it is no installed package
+from tests.system.interrupted import interrupt, last_moment
 
 
 def main() -> int:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,96 +17,16 @@ import pytest
 
 from sloproof.environment import components, local
 from sloproof.environment.components import NAMES, TOOLS, free_ports
-from sloproof.environment.leftovers import MARK
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import ComponentExitedError, EnvironmentStartError, SettingsError, UnavailableError
-from sloproof.settings import Settings
+from tests.environment.local_world import World
 from tests.environment.supervised import until
-
-SERVICE = '''
-import http.server, sys, time
-class Handler(http.server.BaseHTTPRequestHandler):
-    count = 0
-    def do_GET(self):
-        if self.path == "/":
-            Handler.count += 1
-            print(f"line {Handler.count}", flush=True)
-        body = f"# TYPE asked counter\\nasked_total {Handler.count}\\n".encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer.allow_reuse_address = True
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-'''
-
-
-class World:
-    """A project with a tiny service, and the environments that were made for it."""
-
-    def __init__(self, root: Path, base_dir: Path, tools: Mapping[str, Path]) -> None:
-        self.root = root
-        self.base_dir = base_dir
-        self._tools = tools
-        self._made: list[LocalEnvironment] = []
-        (root / "service.py").write_text(SERVICE)
-
-    def settings(self, **service: object) -> Settings:
-        """Return settings, with a service that differs in some keys."""
-        return msgspec.convert(
-            {
-                "platform_dir": str(Path(__file__).parents[2] / "platform"),
-                "service": {
-                    "name": "tiny",
-                    "command": ["{python}", "-I", "service.py", "{port}"],
-                    "readiness": "/ready",
-                    "stop_seconds": 0.5,
-                    **service,
-                },
-                "metrics": {
-                    "requests": {"name": "asked_total"},
-                    "latency": {"name": "asked_seconds"},
-                    "errors": {"name": "failed_total"},
-                    "in_flight": "asked_now",
-                },
-                "logs": {"format": "text", "pattern": "(?P<message>.*)"},
-            },
-            Settings,
-        )
-
-    def make(self, **service: object) -> LocalEnvironment:
-        """Return an environment that is not started yet."""
-        environment = LocalEnvironment(
-            self.settings(**service),
-            self.root,
-            self._tools,
-            run_id="test",
-            environ=dict(os.environ),
-            base_dir=self.base_dir,
-        )
-        self._made.append(environment)
-        return environment
-
-    def left(self) -> list[object]:
-        """Return what is left of all environments: processes and folders."""
-        found: list[object] = list(self.base_dir.iterdir())
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(MARK, "").startswith(str(self.base_dir)):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-    def close(self) -> None:
-        for environment in self._made:
-            environment.stop()
 
 
 @pytest.fixture
-def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, tool_path: Callable[[str], Path]) -> Iterator[World]:
+def world(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, tool_path: Callable[[str], Path]
+) -> Iterator[World]:
     one = World(tmp_path, tmp_path_factory.mktemp("l"), {name: tool_path(name) for name in TOOLS})
     yield one
     one.close()
@@ -141,6 +60,19 @@ def get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=5) as answer:
         body: bytes = answer.read()
     return body
+
+
+def watch(environment: LocalEnvironment) -> None:
+    """Ask whether all is well until it is not."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        environment.check_alive()
+
+
+def start_and_wait(environment: LocalEnvironment) -> None:
+    """Start it, and be interrupted even if it comes up in time."""
+    environment.start()
+    until(lambda: False, "interrupted")
 
 
 def holds_sample(environment: LocalEnvironment, value: int) -> bool:
@@ -212,8 +144,7 @@ def test_a_component_that_dies_is_told_at_once_by_name(bare: World) -> None:
     psutil.Process(pid).kill()
     begin = time.monotonic()
     with pytest.raises(ComponentExitedError, match=r"alertmanager.*killed by signal 9"):
-        while time.monotonic() < begin + 5:
-            environment.check_alive()
+        watch(environment)
 
     assert time.monotonic() - begin < 1
 
@@ -226,8 +157,7 @@ def test_a_supervisor_that_dies_is_told_and_leaves_nothing_after_stop(bare: Worl
     environment._process.kill()
 
     with pytest.raises(ComponentExitedError, match="supervisor"):
-        for _ in range(1000):
-            environment.check_alive()
+        watch(environment)
     environment.stop()
     assert bare.left() == []
 
@@ -333,8 +263,7 @@ def test_an_interrupt_during_the_start_leaves_nothing(
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            environment.start()
-            until(lambda: False, "interrupted")
+            start_and_wait(environment)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

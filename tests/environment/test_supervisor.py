@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,12 @@ from sloproof.errors import EnvironmentStartError
 from tests.environment.supervised import Supervised, until
 
 PART = 16 * 1024
+OWNER = """
+import subprocess, sys, time
+supervisor = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, start_new_session=True)
+print(supervisor.pid, flush=True)
+time.sleep(60)
+"""
 STAY = "exec sleep 60"
 needs_guard = pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv of util-linux is not installed")
 
@@ -47,6 +54,11 @@ def cri(path: Path, stream: str = "stdout") -> list[tuple[bytes, bytes]]:
         if name == stream.encode():
             found.append((flag, content))
     return found
+
+
+def is_empty(supervised: Supervised) -> bool:
+    """Return whether no program of the run lives."""
+    return not supervised.left()
 
 
 def logged(supervised: Supervised, program: str) -> Path:
@@ -219,7 +231,7 @@ def test_what_feeds_a_component_is_part_of_it(supervised: Supervised) -> None:
 def test_a_component_that_cannot_be_started_has_exited(base_dir: Path, part: str, *, guarded: bool) -> None:
     supervised = Supervised(base_dir, guarded=guarded)
     more = {"argv": ["/no/such/program"]} if part == "argv" else {"argv": ["/bin/sleep", "60"], "feeder": ["/no/such/program"]}  # fmt: skip # noqa: E501 - two cases
-    supervised.add("none", **more)  # type: ignore[arg-type]
+    supervised.add("none", **more)
     supervised.add_shell("other", STAY)
     try:
         supervised.up()
@@ -277,8 +289,7 @@ def test_the_owners_death_ends_everything(supervised: Supervised) -> None:
         [
             sys.executable,
             "-c",
-            "import subprocess, sys, time; p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE,"
-            " start_new_session=True); print(p.pid, flush=True); time.sleep(60)",
+            OWNER,
             *supervised.command(),
         ],
         stdout=subprocess.PIPE,
@@ -340,7 +351,7 @@ def test_a_signal_at_any_moment_of_the_start_leaves_nothing_for_good(
         time.sleep(moment * 0.02)
         one.leader.send_signal(how)
         one.leader.wait(5)
-        until(lambda left=one.left: not left(), "nothing lives")
+        until(partial(is_empty, one), "nothing lives")
         assert one.leader.stdin is not None
         one.leader.stdin.close()
     sweep(base_dir)

@@ -92,7 +92,7 @@ COMPANIES = (
                                                        "bounded_cardinality": "unhandled_exception"}),
     )),
     Company((
-        Lie("error_counter_has_no_total", {"exposition": "it is not there; nearest: app_error_count",
+        Lie("error_counter_has_no_total", {"exposition": "app_error_count_total  it is a gauge",
                                            "error_visibility": "no answer from: error counter",
                                            "dashboard_panels": "app_error_count_total does not exist"},
             unclear=frozenset({"error_visibility"})),
@@ -108,10 +108,11 @@ COMPANIES = (
     Company((Lie("some_scrapes_take_too_long", {"observers_alive": "failed"}),), may=frozenset({"alert_lifecycle"})),
     Company((
         Lie("probes_count_as_traffic", {"three_way_count": "/health/liveness", "log_delivery": "of requests nobody sent",
-                                        "error_visibility": "/health/readiness", _COUNT: "off by +"}),
+                                        "error_visibility": "/health/readiness", _COUNT: "off by +",
+                                        "bounded_cardinality": "'/health/readiness'"}),
     ), may=frozenset({"alert_lifecycle"})),
     Company((
-        Lie("shipper_filters_lines", {"log_delivery": "60 lost", "three_way_count": "only the logs are short",
+        Lie("shipper_filters_lines", {"log_delivery": "POST    /api/echo", "three_way_count": "only the logs are short",
                                       "id_join": "0 lines with the id"}),
         Lie("rule_names_a_counter_without_total", {"rule_health": "app_request_count{"}),
     )),

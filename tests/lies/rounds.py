@@ -125,13 +125,13 @@ def drive(harness: Harness) -> tuple[Observation, list[Finding]]:
     """Have a short outage with the probes watched, then load; return what was observed, and what the probes' tell."""
     trial = Trial(harness)
     with trial.watching("liveness", "readiness"):
-        trial.watch_truth(timedelta(seconds=0.15), is_green=True, because="the database is up")
+        trial.watch_truth(timedelta(seconds=0.3), is_green=True, because="the database is up")
         trial.set_faults(dependency_down=True)
-        trial.watch_truth(timedelta(seconds=0.35), is_green=False, because="the database is down")
+        trial.watch_truth(timedelta(seconds=0.4), is_green=False, because="the database is down")
         trial.clear_faults()
-        trial.watch_truth(timedelta(seconds=0.15), is_green=True, because="the database is up again")
+        trial.watch_truth(timedelta(seconds=0.3), is_green=True, because="the database is up again")
     probes = [
-        *trial.probes_told("readiness", timedelta(milliseconds=150)),
+        *trial.probes_told("readiness", timedelta(milliseconds=100)),
         *trial.probes_told("liveness", timedelta(0), always_green=True),
     ]
     return harness.run(traffic(harness), "everything"), probes

@@ -60,6 +60,7 @@ class BrokenRun:
     ports: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        """Make its project."""
         # The socket's path has a limit, so the folder of the runs is not put below a test's.
         self.temporary = Path(tempfile.mkdtemp(prefix="sp-"))
         self.reports = self.home / "reports"
@@ -127,7 +128,7 @@ class BrokenRun:
                 connections = process.net_connections(kind="tcp")
             except psutil.Error:
                 continue
-            self.ports |= {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+            self.ports |= {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN and one.laddr}
 
     def component(self, name: str) -> psutil.Process:
         """Return one program of the run."""

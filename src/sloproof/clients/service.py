@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -145,7 +146,7 @@ class ServiceClient:
             UnavailableError: No answer, or one that is no exposition.
             QueryError: The service refuses.
         """
-        reply = self._http.checked(self._ask("GET", self._settings.metrics, {"Accept": "text/plain;version=0.0.4"}))
+        reply = self._exposition()
         families: dict[str, ExposedFamily] = {}
         try:
             for family in text_string_to_metric_families(reply.text):
@@ -167,10 +168,19 @@ class ServiceClient:
         Raises:
             UnavailableError: The service exposes no such gauge.
         """
-        family = self.exposition().get(name)
-        if family is None or not family.samples:
+        # Asked for many times a run, so only the gauge's own lines are read, not the whole exposition.
+        line = re.compile(rf"^{re.escape(name)}(?:\{{.*\}})?[ \t]+(\S+)", re.MULTILINE)
+        try:
+            values = [float(found) for found in line.findall(self._exposition().text)]
+        except ValueError as error:
+            raise UnavailableError(f"expected numbers for {name}, but {error}", url=self.base_url) from error
+        if not values:
             raise UnavailableError(f"expected the service to expose {name}, but it does not", url=self.base_url)
-        return math.fsum(sample.value for sample in family.samples)
+        return math.fsum(values)
+
+    def _exposition(self) -> Reply:
+        """Return the answer of the metrics path, in the older text format."""
+        return self._http.checked(self._ask("GET", self._settings.metrics, {"Accept": "text/plain;version=0.0.4"}))
 
     def faults(self) -> dict[str, Any]:
         """Return the faults that are set."""

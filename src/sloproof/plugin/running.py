@@ -41,6 +41,7 @@ from sloproof.settings import load_settings
 SESSION = pytest.StashKey[RunSession]()
 INTERRUPTION = pytest.StashKey[Interruption]()
 RECORD = pytest.StashKey[RunRecord]()
+IS_DEAD = pytest.StashKey[bool]()
 REFUSAL = pytest.StashKey[SettingsError]()
 TROUBLE = pytest.StashKey[str]()
 FOLDER = pytest.StashKey[Path]()
@@ -160,7 +161,13 @@ def end_if_dead(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """End the whole run when there is no environment, or a component of it has ended: nothing else can be judged."""
     concerns_run = SESSION in item.config.stash or REFUSAL in item.config.stash
     if concerns_run and call.excinfo is not None and isinstance(call.excinfo.value, _FATAL):
+        item.config.stash[IS_DEAD] = True
         item.session.shouldfail = f"the run ends here: {call.excinfo.value.headline}"
+
+
+def has_environment(config: pytest.Config) -> bool:
+    """Return whether there is a living environment to tidy up: after Ctrl-C it ends before pytest ends its fixtures."""
+    return SESSION in config.stash and not config.stash.get(IS_DEAD, False)
 
 
 def finish(session: pytest.Session) -> None:
