@@ -76,8 +76,7 @@ def main() -> int:
         print(f"memory of the harness: {idle:.0f} MB before the load, {peak:.0f} MB at the peak")
     is_exact = finding.verdict is Verdict.PASS and sum(seen.sent_counts.values()) >= options.requests
     return goal(
-        f"three-way count equal over {options.requests} requests, judged within {SECONDS:g} s, "
-        f"under {MEGABYTES:g} MB",
+        f"three-way count equal over {options.requests} requests, judged within {SECONDS:g} s, under {MEGABYTES:g} MB",
         f"{'equal' if is_exact else 'not equal'}, {after:.1f} s, {peak:.0f} MB",
         is_met=is_exact and after < SECONDS and peak < MEGABYTES,
     )

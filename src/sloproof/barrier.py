@@ -169,9 +169,9 @@ class Barrier:
         metrics = self._in_bound(METRICS, dead, lambda grace: self._await_scrape(covers, grace, bounds))
         if metrics is not None:
             at = metrics
-            if rules:
-                evaluated = self._in_bound(RULES, dead, lambda grace: self._await_evaluation(at, grace, bounds))
-                at = evaluated or at
+        if rules:
+            evaluated = self._in_bound(RULES, dead, lambda grace: self._await_evaluation(at, grace, bounds))
+            at = evaluated or at
         self._dead = dead
         return Anchor(
             at=at,
@@ -204,8 +204,12 @@ class Barrier:
             return None
 
     def _sentinel(self, dead: dict[str, str]) -> Sentinel | None:
-        if self._down().get("service") == "stopped":
+        how = self._down().get("service")
+        if how == "stopped":
             dead[LOGS] = "service was stopped"
+            return None
+        if how is not None and LOGS in self._dead:
+            dead[LOGS] = self._dead[LOGS]
             return None
         try:
             return self._send_sentinel()

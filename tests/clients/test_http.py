@@ -140,6 +140,15 @@ def test_http_keeps_no_cookie_between_questions() -> None:
     assert b"ookie" not in seen[1]
 
 
+def test_http_never_uses_a_connection_again_that_it_asked_to_close() -> None:
+    """The server does not announce that it will close, nor has it closed yet: only the asking counts."""
+    with _server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", times=2, hold=True) as (url, seen):
+        server = Http(url, timeout=timedelta(seconds=2))
+        for _ in range(2):
+            assert server.request("GET", "/x", headers={"Connection": "close"}).body == b"{}"
+    assert len(seen) == 2
+
+
 def test_http_reads_an_answer_as_utf8_whatever_its_type_says() -> None:
     reply = always(Answer("größe", headers={"Content-Type": "text/plain"})).request("GET", "/")
     assert reply.text == "größe"

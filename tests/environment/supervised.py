@@ -33,11 +33,10 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Supervised:
     """One supervisor with its run folder."""
 
-    def __init__(self, base_dir: Path, *, guarded: bool = True, owned: bool = True) -> None:
+    def __init__(self, base_dir: Path, *, guarded: bool = True) -> None:
         self.run_dir = base_dir / run_dir_name()
         self.run_dir.mkdir()
         self._specs: list[dict[str, Any]] = []
-        self._owned = owned
         setpriv = shutil.which("setpriv")
         self._guard = [setpriv, "--pdeathsig", "KILL", "--"] if guarded and setpriv else []
         self.process: subprocess.Popen[bytes] | None = None
@@ -69,7 +68,6 @@ class Supervised:
         plan = {
             "run_dir": str(self.run_dir),
             "socket": str(self.run_dir / "control.sock"),
-            "owned": self._owned,
             "remove": True,
             "mark": f"{MARK}={self.run_dir}",
             "guard": self._guard,
@@ -88,7 +86,7 @@ class Supervised:
         with (self.run_dir / "supervisor.log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
-                stdin=subprocess.PIPE if self._owned else subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -204,7 +204,6 @@ def test_a_port_that_was_taken_meanwhile_is_tried_again_with_others(
 ) -> None:
     with socket.socket() as thief:
         thief.bind(("127.0.0.1", 0))
-        thief.listen()
         given: list[dict[str, int]] = []
 
         def ports() -> dict[str, int]:
@@ -226,7 +225,6 @@ def test_a_port_that_is_always_taken_is_given_up_after_three_tries(
 ) -> None:
     with socket.socket() as thief:
         thief.bind(("127.0.0.1", 0))
-        thief.listen()
         monkeypatch.setattr(local, "free_ports", lambda: {**free_ports(), "service": int(thief.getsockname()[1])})
 
         with pytest.raises(ComponentExitedError, match="service") as caught:
@@ -306,6 +304,23 @@ def test_another_object_attaches_and_may_end_it(bare: World, tmp_path: Path) -> 
     assert bare.left() == []
     with pytest.raises(EnvironmentStartError, match="gone"):
         LocalEnvironment.attach(noted, bare.settings())
+
+
+def test_what_is_detached_lives_on_and_can_be_attached_to(bare: World, tmp_path: Path) -> None:
+    environment = bare.make()
+    environment.start()
+    noted = tmp_path / "state.json"
+    noted.write_bytes(msgspec.json.encode(environment.state()))
+
+    environment.detach()
+    environment.stop()
+    other = LocalEnvironment.attach(noted, bare.settings())
+
+    other.check_alive()
+    other.detach()
+    other = LocalEnvironment.attach(noted, bare.settings())
+    other.stop()
+    assert bare.left() == []
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "rubbish"])

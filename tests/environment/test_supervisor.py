@@ -186,7 +186,9 @@ def test_a_component_that_ignores_the_request_is_killed_when_its_time_is_over(su
 
 
 def test_pause_freezes_and_resume_goes_on(supervised: Supervised) -> None:
-    supervised.add_shell("ticker", "while :; do echo tick; sleep 0.01; done")
+    # Not a shell: one that is stopped between making a child and the child's start shows another state.
+    ticking = "import time\nwhile True: print('tick', flush=True); time.sleep(0.01)"
+    supervised.add("ticker", [sys.executable, "-c", ticking])
     supervised.up()
     until(lambda: supervised.log("ticker"), "it ticks")
     pid = supervised.status("ticker").pid
@@ -306,6 +308,24 @@ def test_the_owners_death_ends_everything(supervised: Supervised) -> None:
     until(lambda: not leader.is_running() or leader.status() == psutil.STATUS_ZOMBIE, "the supervisor ends")
     assert supervised.left() == []
     assert not supervised.run_dir.exists()
+
+
+def test_a_released_supervisor_outlives_its_owner_until_it_is_told_to_end(supervised: Supervised) -> None:
+    supervised.add_shell("one", STAY)
+    supervised.up()
+    assert supervised.leader.stdin is not None
+
+    supervised.control.request("release")
+    supervised.control.request("release")
+    supervised.leader.stdin.close()
+    supervised.control.close()
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        supervised.leader.wait(0.1)
+    assert supervised.status("one").state == "running"
+    supervised.control.request("shutdown")
+    supervised.leader.wait(5)
+    assert supervised.left() == []
 
 
 @needs_guard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.lies import platform_lies, service_lies
+from tests.lies import service_lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class Company:
         return "+".join(lie.name for lie in self.lies)
 
 
-_RECYCLING = {"SERVICE_MAX_REQUESTS": "60"}
+_RECYCLING = {"SERVICE_MAX_REQUESTS": "110"}
 _COUNT = "restart_continuity"  # it rests on the sum of the request counter as well
 
 COMPANIES = (
     Company((
-        Lie("one_line_in_50_is_lost", {"log_delivery": " lost, 0 too many", "three_way_count": "logs have too few",
+        Lie("one_line_in_50_is_lost", {"log_delivery": " lost, 0 too many", "three_way_count": "logs miss some",
                                        "id_join": "0 lines with the id"}),
         Lie("latency_is_observed_twice_as_long", {"quantile_bracket": "longer than the client waited"}),
         Lie("liveness_asks_the_database", {"probe_truth": "liveness must not depend"}),
@@ -105,9 +105,10 @@ COMPANIES = (
         Lie("recycled_workers_are_counted_twice", {_COUNT: "off by +", "three_way_count": "counter has too many"}),
     ), env=_RECYCLING, may=frozenset({"error_visibility", "quantile_bracket", "alert_lifecycle", "observers_alive"})),
     # An alert on targets that are down may well go off on the scrapes that fail.
-    Company((Lie("some_scrapes_take_too_long", {"observers_alive": "failed"}),), may=frozenset({"alert_lifecycle"})),
+    Company((Lie("some_scrapes_fail", {"observers_alive": "failed"}),), may=frozenset({"alert_lifecycle"})),
     Company((
-        Lie("probes_count_as_traffic", {"three_way_count": "/health/liveness", "log_delivery": "of requests nobody sent",
+        Lie("probes_count_as_traffic", {"three_way_count": "/health/liveness",
+                                        "log_delivery": "lines of requests nobody sent",
                                         "error_visibility": "/health/readiness", _COUNT: "off by +",
                                         "bounded_cardinality": "'/health/readiness'"}),
     ), may=frozenset({"alert_lifecycle"})),

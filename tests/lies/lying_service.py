@@ -31,7 +31,7 @@ def main() -> int:
             lie()
         return entered
 
-    StateDir.__enter__ = enter_and_lie  # type: ignore[method-assign]
+    setattr(StateDir, "__enter__", enter_and_lie)  # noqa: B010 - a method is replaced, which is what is meant
     return program.main()
 
 

@@ -107,8 +107,8 @@ def alerts_that_never_arrive(platform: Path) -> None:
     def rules(text: str) -> str:
         groups = yaml.safe_load(text)
         alert = {
-            "expr": "sum(rate(app_request_count_total{job=\"users-api\", http_status=~\"5..\"}[1s]))"
-            " / (sum(rate(app_request_count_total{job=\"users-api\"}[1s])) > 0) > 0.1",
+            "expr": 'sum(rate(app_request_count_total{job="users-api", http_status=~"5.."}[1s]))'
+            ' / (sum(rate(app_request_count_total{job="users-api"}[1s])) > 0) > 0.1',
             "for": "500ms",
             "labels": {"severity": "page", "service": "users-api"},
             "annotations": {"summary": "More than 10 % of the requests fail"},
@@ -118,7 +118,12 @@ def alerts_that_never_arrive(platform: Path) -> None:
                 "name": "lies",
                 "rules": [
                     {"alert": name, **alert, "expr": str(alert["expr"]).replace("> 0.1", f"> {threshold}")}
-                    for name, threshold in (("Honest", "0.1"), ("Unreachable", "2"), ("ToNobody", "0.1"), ("NoAllClear", "0.1"))
+                    for name, threshold in (
+                        ("Honest", "0.1"),
+                        ("Unreachable", "2"),
+                        ("ToNobody", "0.1"),
+                        ("NoAllClear", "0.1"),
+                    )
                 ],
             }
         ]

@@ -25,7 +25,7 @@ from sloproof.model import Window
 from sloproof.observation import Observation
 from tests.lies import platform_lies, service_lies
 from tests.lies.catalogue import COMPANIES, DASHBOARD_LIES, Company
-from tests.lies.rounds import ROOT, Place, drive, environment, judge, not_green, panels, whole_round
+from tests.lies.rounds import ROOT, Place, Plan, environment, not_green, panels, round_of
 
 ALERT_LIES = {
     "Unreachable": {"fires": "never firing", "reaches": "never delivered", "resolved": "it never fired"},
@@ -42,8 +42,8 @@ def place(tool_path: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def honest(place: Place) -> Iterator[tuple[Harness, Observation, list[Finding]]]:
     """An environment without a lie, whose workers are recycled again and again, after a whole round."""
-    with environment(place, env={"SERVICE_MAX_REQUESTS": "60"}) as harness:
-        yield harness, *whole_round(harness)
+    with round_of(place, Plan(env={"SERVICE_MAX_REQUESTS": "110"})) as held:
+        yield held
 
 
 def told(findings: list[Finding]) -> str:
@@ -81,11 +81,11 @@ def test_lies_turn_their_checks_red_and_no_other(place: Place, company: Company)
         if not lie.is_of_service:
             getattr(platform_lies, lie.name)(platform)
     service = [lie.name for lie in company.lies if lie.is_of_service]
+    is_about_scrapes = company.name == "some_scrapes_fail"
 
-    with environment(place, lies=service, platform=platform, env=company.env) as harness:
-        _, findings = whole_round(harness)
+    with round_of(place, Plan(service, platform, company.env, is_about_scrapes=is_about_scrapes)) as (*_, findings):
+        bad = not_green(findings)
 
-    bad = not_green(findings)
     everything = told([finding for found in bad.values() for finding in found])
     assert bad.keys() - company.may == {check for lie in company.lies for check in lie.red}, everything
     for lie in company.lies:
@@ -97,12 +97,9 @@ def test_lies_turn_their_checks_red_and_no_other(place: Place, company: Company)
 
 def test_stopped_shipper_blocks_what_needs_lines_and_nothing_else(place: Place) -> None:
     """Blindness is neither a pass nor a fail."""
-    with environment(place) as harness:
-        harness.stop_component("promtail")
-        seen, probes = drive(harness)
-        findings = [*probes, *judge(harness, seen, is_blind=True)]
+    with round_of(place, Plan(stopped="promtail")) as (*_, findings):
+        bad = not_green(findings)
 
-    bad = not_green(findings)
     verdicts = {check: {one.verdict for one in found} for check, found in bad.items()}
     # The panels of lines are not blocked: that they show nothing fresh is their own failure.
     lines = {one.claim.split('"')[1] for one in bad.pop("dashboard_panels", [])}
@@ -120,7 +117,7 @@ def test_alerts_that_never_fire_or_never_arrive_are_told_apart(place: Place) -> 
     shutil.copytree(ROOT / "platform", platform)
     platform_lies.alerts_that_never_arrive(platform)
 
-    with environment(place, platform=platform) as harness:
+    with environment(place, Plan(platform=platform)) as harness:
         life = _life_of_alerts(harness)
 
     for name, findings in life.items():

@@ -165,7 +165,8 @@ class BrokenRun:
     def _left(self) -> list[str]:
         left = [f"process {one.pid}: {_command(one)}" for one in self.processes()]
         left += [f"folder {path}" for path in self.temporary.glob("sloproof-*")]
-        listening = {one.laddr.port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+        everyones = psutil.net_connections("tcp")
+        listening = {one.laddr.port for one in everyones if one.status == psutil.CONN_LISTEN and one.laddr}
         left += [f"port {port}" for port in sorted(self.ports & listening)]
         for folder in self.reports.glob("*") if self.reports.exists() else ():
             if folder.is_symlink():

@@ -47,8 +47,8 @@ def judge(
 
     The client's time holds the network and the queue as well, so the bucket below is allowed when the client's value is
     within the tolerance of the edge between the two. The bucket above is allowed within a smaller one: a request cannot
-    take longer than its client waits, but for what the service does after the last byte. A histogram is never interpolated: between its edges it
-    does not know.
+    take longer than its client waits, but for what the service does after the last byte. A histogram is never
+    interpolated: between its edges it does not know.
 
     Args:
         evidence: Histogram and client's times.

@@ -69,8 +69,11 @@ def in_flight(settings: Settings) -> str:
 
 
 def own_series(seen: Observation, anchor: Anchor) -> Sequence[Labels]:
-    """Return the label sets of every series of the service at an anchor."""
-    found = seen.prometheus.query(f'{{{seen.job_selector}, __name__!="up"}}', anchor.at)
+    """Return the label sets of every series of the service at an anchor.
+
+    What rules make of them is left out, though it bears the service's labels: alerts, and records (by their colons).
+    """
+    found = seen.prometheus.query(f'{{{seen.job_selector}, __name__!~"up|ALERTS|ALERTS_FOR_STATE|.*:.*"}}', anchor.at)
     return [series.labels for series in found.series]
 
 

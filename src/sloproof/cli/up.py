@@ -50,13 +50,18 @@ def run(args: argparse.Namespace) -> int:
         settings=settings,
         run_id=f"up-{datetime.now(UTC):%Y%m%d-%H%M%S}",
         environ=dict(os.environ),
-        is_owned=False,
         tools_mirror=args.mirror,
         tools_offline=args.offline,
     )
     environment = make_local(wish, find_tools(wish, Console(stderr=True)))
     environment.start()
-    note(environment, noted)
+    try:
+        note(environment, noted)
+        environment.detach()
+    except BaseException:
+        environment.stop()
+        noted.unlink(missing_ok=True)
+        raise
     show_addresses(environment)
     print("\nuse it:  pytest features/ --env-reuse\nend it:  sloproof down")
     return 0

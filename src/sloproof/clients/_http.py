@@ -144,6 +144,10 @@ class Http:
             headline = f"no answer within {seconds:g} s" if kind == "timeout" else f"cannot be reached: {reason}"
             # The original is not chained: it may show a header.
             raise UnavailableError(self.redact(headline), kind=kind, url=self.base_url + path) from None
+        finally:
+            if (headers or {}).get("Connection") == "close":
+                # A server need not announce that it closes as it was asked to; the pool would use the connection again.
+                self._session.close()
         return Reply(response.status_code, response.headers, response.content, self.redact(self.url(path, parameters)))
 
     def get(

@@ -30,7 +30,6 @@ class Wish:
         settings: The project's settings.
         run_id: Names the run.
         environ: Environment variables of the caller.
-        is_owned: Everything ends with this process.
         tools_mirror: Where release archives come from instead of from their projects; None for their own.
         tools_offline: Get nothing over the network.
     """
@@ -39,7 +38,6 @@ class Wish:
     settings: Settings
     run_id: str
     environ: Mapping[str, str]
-    is_owned: bool = True
     tools_mirror: str | None = None
     tools_offline: bool = False
 
@@ -73,7 +71,6 @@ def make_local(wish: Wish, tools: Mapping[str, Tool]) -> LocalEnvironment:
         run_id=wish.run_id,
         environ=wish.environ,
         faults_token=secrets.token_urlsafe(24) if wish.settings.service.faults else "",
-        is_owned=wish.is_owned,
     )
 
 

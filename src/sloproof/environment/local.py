@@ -55,6 +55,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class LocalEnvironment:
     """The service and its monitoring as processes of this machine; implements `Environment`.
 
+    Everything ends with the process that has started it, however that ends, until `detach`.
+
     Args:
         settings: The project's settings.
         root: The project's root, in which the service is started.
@@ -63,7 +65,6 @@ class LocalEnvironment:
         environ: Environment variables that the programs inherit.
         faults_token: Bearer token of the service's fault switch, for this run only.
         base_dir: Where the run's temporary folder goes.
-        is_owned: Everything ends when this process does; otherwise it lives until it is told to end.
     """
 
     name = "local"
@@ -79,7 +80,6 @@ class LocalEnvironment:
         environ: Mapping[str, str],
         faults_token: str = "",
         base_dir: Path | None = None,
-        is_owned: bool = True,
     ) -> None:
         self.run_id = run_id
         self.faults_token = faults_token
@@ -91,7 +91,6 @@ class LocalEnvironment:
         self._environ = environ
         # The socket's path has a hard limit of about a hundred characters, so the folder is made near the root.
         self._base_dir = base_dir or Path(tempfile.gettempdir())
-        self._is_owned = is_owned
         self._run_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: Control | None = None
@@ -111,7 +110,7 @@ class LocalEnvironment:
             raise EnvironmentStartError(
                 "expected a running environment, found none", looked_at=state_file, hint="start one: sloproof up"
             ) from error
-        environment = cls(settings, Path(state.root), {}, run_id=state.run_id, environ={}, is_owned=False)
+        environment = cls(settings, Path(state.root), {}, run_id=state.run_id, environ={})
         environment.faults_token = state.faults_token
         environment.addresses = state.addresses
         environment.timings = {name: timedelta(seconds=spent) for name, spent in state.timings.items()}
@@ -179,7 +178,6 @@ class LocalEnvironment:
         plan = {
             "run_dir": str(run_dir),
             "socket": str(run_dir / "control.sock"),
-            "owned": self._is_owned,
             "remove": True,
             "mark": f"{MARK}={run_dir}",
             "guard": _guard(),
@@ -191,7 +189,7 @@ class LocalEnvironment:
         with (run_dir / "supervisor.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(supervisor.__file__), str(plan_file)],
-                stdin=subprocess.PIPE if self._is_owned else subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd=run_dir,
@@ -257,7 +255,7 @@ class LocalEnvironment:
             _await_gone(self._run_dir, limit)
         if self._control is not None:
             self._control.close()
-        if self._run_dir is not None and self._run_dir.exists():
+        if self._run_dir is not None:
             end_marked(self._run_dir)
             shutil.rmtree(self._run_dir, ignore_errors=True)
         self._control = self._process = self._run_dir = None
@@ -276,13 +274,16 @@ class LocalEnvironment:
 
     def detach(self) -> None:
         """Let go of it and leave it running; see `Environment.detach`."""
-        control, process = self._control, self._process
-        self._control = self._process = None
-        if control is not None:
-            control.close()
-        if process is not None:
+        if self._control is not None:
+            with contextlib.suppress(UnavailableError):  # gone by itself: there is nothing to let go of
+                self._control.request("release")
+            self._control.close()
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             # It is nobody's child any more; without a status Python would complain that it was forgotten.
-            process.returncode = 0
+            self._process.returncode = 0
+        self._control = self._process = self._run_dir = None
 
     def check_alive(self) -> None:
         """Return if every component that should run does; see `Environment.check_alive`."""

@@ -2,8 +2,8 @@
 
 `python -I -S supervisor.py PLAN` reads its plan from a JSON file, starts every component at once, answers line-JSON
 requests on a socket beside the plan, and ends everything when it is told to, gets a signal, or loses its owner, who
-holds the other end of its standard input. It plays the container runtime too: the output of a component with a pod log
-is written as containerd writes it, so that the same log pipeline works here as on a node.
+holds the other end of its standard input unless it has released it. It plays the container runtime too: the output of
+a component with a pod log is written as containerd writes it, so that the same log pipeline works here as on a node.
 """
 
 from __future__ import annotations
@@ -249,8 +249,7 @@ class Supervisor:
         listener.listen()
         self._selector.register(listener, selectors.EVENT_READ, "listen")
         self._selector.register(wake_read, selectors.EVENT_READ, "wake")
-        if self._plan["owned"]:
-            self._selector.register(0, selectors.EVENT_READ, "owner")
+        self._selector.register(0, selectors.EVENT_READ, "owner")
         try:
             for component in self._components.values():
                 component.start()
@@ -306,6 +305,10 @@ class Supervisor:
         action = request["action"]
         if action == "status":
             return {"components": [component.status() for component in self._components.values()]}
+        if action == "release":
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(0)
+            return {}
         if action == "shutdown":
             self._over = True
             return {}

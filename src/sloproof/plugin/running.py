@@ -129,7 +129,6 @@ def _make_environment(config: pytest.Config, run: RunSession, options: Options) 
         settings=run.settings,
         run_id=run.run_id,
         environ=dict(os.environ),
-        is_owned=not options.keep,
         tools_mirror=options.tools_mirror,
         tools_offline=options.tools_offline,
     )
