@@ -123,7 +123,7 @@ def on_defaults(tools: Mapping[str, Tool], folder: Path, ports: Mapping[str, int
     for name, text in (("prometheus", _PROMETHEUS), ("loki", _LOKI), ("promtail", _PROMTAIL)):
         (folder / f"{name}.yml").write_text(text.format_map(values))
     environ = {**os.environ, "SERVICE_HOST": "127.0.0.1", "SERVICE_PORT": str(ports["service"])}
-    commands = {
+    commands: dict[str, list[str | Path]] = {
         "loki": [tools["loki"].path, f"-config.file={folder / 'loki.yml'}"],
         "service": [sys.executable, "-m", "service"],
         "prometheus": [

@@ -1,4 +1,4 @@
-"""A tiny service for benchmarks: its counter has a label set for each burst that was ever sent, born by its first request.
+"""A tiny service for benchmarks: its counter has a label set for each burst, born by the burst's first request.
 
     python bench/target.py PORT
 
@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 _ANSWER = b"counted\n"
@@ -23,7 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    counts: Counter[str] = Counter()
+    counts: ClassVar[Counter[str]] = Counter()
     lock = Lock()
 
     def do_GET(self) -> None:

@@ -101,7 +101,7 @@ def describe_machine(tools: Sequence[str] = ("prometheus", "loki", "promtail", "
 
 
 def machine_noise() -> str:
-    """Return how busy the machine is, and by how much a sleep of 5 ms overshoots on it: what no waiting can undercut."""
+    """Return how busy the machine is, and by how much a sleep of 5 ms overshoots: no wait can be better."""
     overshoots = []
     for _ in range(100):
         begin = time.perf_counter()

@@ -27,6 +27,9 @@ from tests.lies import platform_lies, service_lies
 from tests.lies.catalogue import COMPANIES, DASHBOARD_LIES, Company
 from tests.lies.rounds import ROOT, Place, Plan, environment, not_green, panels, round_of
 
+# Minutes of real environments: `tox run -e lies`, and every night.
+pytestmark = pytest.mark.nightly
+
 ALERT_LIES = {
     "Unreachable": {"fires": "never firing", "reaches": "never delivered", "resolved": "it never fired"},
     "ToNobody": {"reaches": "never delivered", "resolved": "never all-clear"},
