@@ -110,7 +110,7 @@ def test_series_born_in_the_stretch_counts_from_zero(tmp_path: Path) -> None:
 
 
 def test_samples_after_the_second_anchor_are_left_out(tmp_path: Path) -> None:
-    late = series({0: 1, 2: 3, 2.01: 50}, **(OWN | {"endpoint": "/", "method": "GET"}), status="200")
+    late = series({0: 1, 1: 1, 2: 3, 2.01: 50}, **(OWN | {"endpoint": "/", "method": "GET"}), status="200")
     seen = observation(tmp_path, counted=[late], up=[scraped()])
     assert seen.request_counts == {RequestKey("/", "GET", 200): Bounds(2, 2)}
 

@@ -39,6 +39,9 @@ _NEEDS: Mapping[str, frozenset[str]] = {
 # Scrape timestamps may be aligned to the interval by up to 2 ms (Prometheus' scrape timestamp tolerance).
 _ALIGNMENT = timedelta(milliseconds=3)
 _POLL = timedelta(milliseconds=15)
+# A scrape is looked for so many times an interval, within bounds: what looking costs and adds is then a small share.
+_LOOKS_PER_INTERVAL = 40
+_SHORTEST_POLL, _LONGEST_POLL = timedelta(milliseconds=5), timedelta(milliseconds=100)
 # A pipeline that is known to be dead is given this long to show that it has come back.
 _SECOND_LOOK = timedelta(seconds=1)
 # How long a service may take to account for what it has answered before it is judged as it is.
@@ -266,7 +269,7 @@ class Barrier:
             fresh,
             what=f"a good scrape of each of {len(targets)} targets begun after {after.isoformat()}",
             timeout=bound,
-            interval=_POLL,
+            interval=min(max(interval / _LOOKS_PER_INTERVAL, _SHORTEST_POLL), _LONGEST_POLL),
             check_alive=self._check_alive,
             describe=lambda found: _describe_scrapes(found, targets),
         )

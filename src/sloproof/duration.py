@@ -9,7 +9,9 @@ from sloproof.errors import SettingsError
 
 _UNITS_MS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _PATTERN = re.compile(
-    r"(?:(\d+)y)?\s*(?:(\d+)w)?\s*(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m(?!s))?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?"
+    r"(?:(\d+)\s*y)?\s*(?:(\d+)\s*w)?\s*(?:(\d+)\s*d)?\s*(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?!s))?\s*"
+    r"(?:(\d+(?:\.\d+)?)\s*s)?\s*(?:(\d+)\s*ms)?",
+    re.ASCII,
 )
 
 
@@ -22,9 +24,8 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         SettingsError: The text is no such duration; a bare number is refused, because its unit would be a guess.
     """
-    compact = re.sub(r"\s+", "", text)
-    found = _PATTERN.fullmatch(compact)
-    if not compact or found is None or not any(found.groups()):
+    found = _PATTERN.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
         raise SettingsError(
             f"expected a duration with a unit, got {text!r}",
             hint='write it as "250ms", "3 s", "1m30s" or "2h"; units are y w d h m s ms',
@@ -32,7 +33,10 @@ def parse_duration(text: str) -> timedelta:
     total = sum(
         float(number) * _UNITS_MS[unit] for number, unit in zip(found.groups(), _UNITS_MS, strict=True) if number
     )
-    return timedelta(milliseconds=total)
+    try:
+        return timedelta(milliseconds=total)
+    except OverflowError:
+        raise SettingsError(f"expected a duration of at most {timedelta.max.days} days, got {text!r}") from None
 
 
 def format_duration(duration: timedelta) -> str:

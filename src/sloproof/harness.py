@@ -412,6 +412,8 @@ class Harness:
 
     def close(self) -> None:
         """End the driver and close the harness's own ledger."""
-        self.end_load()
-        self.driver.close()
-        self._writer.close()
+        try:
+            self.end_load()
+        finally:
+            self.driver.close()
+            self._writer.close()

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from sloproof.duration import parse_duration
 from sloproof.errors import SettingsError
 
 
@@ -231,6 +232,11 @@ def _check(settings: Settings, path: Path) -> None:
             raise SettingsError(f"expected tool.sloproof.logs.fields to name {', '.join(sorted(missing))}", where=path)
     for rule in settings.endpoints:
         _check_pattern("endpoints.path", rule.path, (), path)
+    for key in ("interval", "evaluation"):
+        try:
+            parse_duration(getattr(settings.scrape, key))
+        except SettingsError as error:
+            raise SettingsError(f"tool.sloproof.scrape.{key}: {error.headline}", where=path, **error.details) from error
 
 
 def _check_pattern(key: str, pattern: str, groups: tuple[str, ...], path: Path) -> None:

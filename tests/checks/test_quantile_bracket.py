@@ -56,6 +56,14 @@ def test_quantile_bracket_allows_a_neighbour_only_near_the_shared_edge(client: f
     assert passes(judged([0.09] * 1000, [client] * 1000)) is allowed
 
 
+@pytest.mark.parametrize(("client", "allowed"), [(0.0455, True), (0.0445, False)])
+def test_quantile_bracket_hardly_lets_the_service_take_longer_than_its_client_waited(
+    client: float, *, allowed: bool
+) -> None:
+    """A timer twice as fast puts 31 ms between 50 and 100 ms, near the edge by a tolerance made for queues."""
+    assert passes(judged([0.06] * 1000, [client] * 1000, tolerance=0.02)) is allowed
+
+
 def test_quantile_bracket_never_allows_two_buckets_off_however_large_the_tolerance() -> None:
     assert fails(judged([0.04] * 1000, [0.3] * 1000, tolerance=10))
 

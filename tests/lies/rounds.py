@@ -196,7 +196,8 @@ def judge(harness: Harness, seen: Observation, *, is_blind: bool = False) -> lis
         service.label_values_bounded(seen, {}),
         *service.counted_across_restart(seen, 0, timedelta(seconds=5)),
         *rules.health(harness, seen.at),
-        alerts.none_active(harness, Window(seen.before.at, until)),
+        # An evaluation right after the first anchor may not have seen its scrape yet; one an interval later has.
+        alerts.none_active(harness, Window(seen.before.at + interval, until)),
         *panels(harness, seen),
         *(() if is_blind else observers.nothing_lost(harness, seen)),
         observers.clocks_agree(harness, timedelta(seconds=1)),

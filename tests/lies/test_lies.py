@@ -120,8 +120,12 @@ def test_alerts_that_never_fire_or_never_arrive_are_told_apart(place: Place) -> 
     shutil.copytree(ROOT / "platform", platform)
     platform_lies.alerts_that_never_arrive(platform)
 
-    with environment(place, Plan(platform=platform)) as harness:
-        life = _life_of_alerts(harness)
+    for _ in range(2):
+        with environment(place, Plan(platform=platform)) as harness:
+            life = _life_of_alerts(harness)
+        # On a machine so busy that the honest one is late, the others tell nothing either: once more.
+        if all(one.verdict is Verdict.PASS for one in life["Honest"]):
+            break
 
     for name, findings in life.items():
         wrong = ALERT_LIES.get(name, {})

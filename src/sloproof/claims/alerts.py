@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import yaml
@@ -74,6 +74,8 @@ def bounds_of(harness: Harness, name: str) -> AlertBounds:
     firing_text = f"{parts} + for {format_duration(rule.hold)} + evaluation {format_duration(group.interval)}"
     slack = f" + slack {format_duration(_SLACK)}"
     cleared = seen + rule.keep_firing + _SLACK
+    if rule.keep_firing:
+        parts += f" + keep firing for {format_duration(rule.keep_firing)}"
     return AlertBounds(
         firing=Bound(firing, f"{firing_text}{slack} = {format_duration(firing)}", rule.hold),
         delivered=_sum(firing + group_wait, f"{firing_text} + group wait {format_duration(group_wait)}{slack}"),
@@ -89,12 +91,14 @@ def _sum(latest: timedelta, text: str) -> Bound:
 def _window(expression: str, groups: Sequence[RuleGroup]) -> timedelta:
     """Return the longest window that an expression looks back over, through the recording rules that it names."""
     windows = [parse_duration(text) for text in _RANGE.findall(expression)]
-    for group in groups:
-        windows += [
-            _window(rule.query, ())
-            for rule in group.rules
-            if rule.kind == "recording" and re.search(rf"(?<![\w:]){re.escape(rule.name)}(?![\w:])", expression)
-        ]
+    recordings = [rule for group in groups for rule in group.rules if rule.kind == "recording"]
+    named = [rule for rule in recordings if re.search(rf"(?<![\w:]){re.escape(rule.name)}(?![\w:])", expression)]
+    # What is named is left out further down, so that a rule that names itself comes to an end.
+    rest = [replace(group, rules=tuple(rule for rule in group.rules if rule not in named)) for group in groups]
+    for rule in named:
+        # A window over a recorded series looks back over the recording's own window too.
+        over = re.findall(rf"(?<![\w:]){re.escape(rule.name)}(?:\{{[^}}]*\}})?{_RANGE.pattern}", expression)
+        windows.append(_window(rule.query, rest) + max(map(parse_duration, over), default=timedelta(0)))
     return max(windows, default=timedelta(0))
 
 

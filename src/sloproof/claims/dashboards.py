@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sloproof.barrier import METRICS
+from sloproof.barrier import LOGS, METRICS
 from sloproof.checks import dashboard_panels
 from sloproof.checks.dashboard_panels import Independent, PanelAnswer, PanelEvidence
 from sloproof.checks.evidence import Basis
@@ -22,6 +22,7 @@ from sloproof.observation import Observation
 
 # The uids that provisioning gives the datasources, here and in the charts.
 DATASOURCES: Mapping[str, str] = {"prometheus": "prometheus", "loki": "loki"}
+_PIPELINES: Mapping[str, str] = {"prometheus": METRICS, "loki": LOGS}
 _STEP = timedelta(seconds=4)
 
 
@@ -113,7 +114,12 @@ def panels_tell(
     queries = tuple(Query(one.query.query.datasource_kind or "prometheus", one.query.expression) for one in answers)
     basis = Basis(at=seen.at, window=seen.window, queries=queries if len(queries) == 1 else ())
     found = dashboard_panels.judge(evidence, basis, max_age=max_age(harness.scrape_interval))
-    return tuple(blocked_by(finding, (METRICS,), seen.dead) for finding in found)
+    if not answers:
+        return found
+    return tuple(
+        blocked_by(finding, (_PIPELINES.get(DATASOURCES.get(one.query.datasource, ""), METRICS),), seen.dead)
+        for finding, one in zip(found, answers, strict=True)
+    )
 
 
 def with_truth(answers: Sequence[PanelAnswer], truth: Independent) -> list[PanelAnswer]:

@@ -17,7 +17,7 @@ def junit(record: RunRecord) -> bytes:
         "testsuite",
         {
             "name": _SUITE,
-            "tests": str(len(verdicts)),
+            "tests": str(len(verdicts) + len(record.problems)),
             "failures": str(sum(verdict in {"fail", "inconclusive", "blocked"} for verdict in verdicts)),
             "errors": str(verdicts.count("error") + len(record.problems)),
             "skipped": str(verdicts.count("skipped")),

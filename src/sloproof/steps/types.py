@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from sloproof.duration import parse_duration
+from sloproof.errors import FeatureError
 
 
 class Kind:
@@ -21,7 +23,13 @@ class Kind:
         self._read = read
 
     def __call__(self, text: str) -> Any:
-        """Return the value of a text."""
+        """Return the value of a text.
+
+        Raises:
+            FeatureError: The text differs in case: sentences match whatever their case, values are taken to the letter.
+        """
+        if re.fullmatch(self.pattern, text) is None:
+            raise FeatureError(f"expected a value like {self.pattern}, got {text!r}", hint="write it in that case")
         return self._read(text)
 
 

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sloproof.errors import SettingsError
+from sloproof.settings import has_table, load_settings
+
+GOOD = r"""
+[tool.sloproof.service]
+name = "api"
+command = ["api"]
+[tool.sloproof.metrics.requests]
+name = "requests_total"
+[tool.sloproof.logs]
+pattern = '(?P<level>\w+) (?P<message>.*) (?P<request_id>\S+)'
+request = '(?P<method>\S+) (?P<endpoint>\S+) (?P<status>\d+) (?P<duration_seconds>\S+)'
+"""
+
+
+def project(folder: Path, text: str) -> Path:
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_settings_have_what_is_given_and_the_rest_by_default(tmp_path: Path) -> None:
+    settings = load_settings(project(tmp_path, GOOD))
+    assert (settings.service.name, settings.service.readiness) == ("api", "/health/readiness")
+    assert (settings.metrics.in_flight, settings.metrics.latency) == (None, None)
+
+
+def test_own_table_of_this_project_is_valid() -> None:
+    assert load_settings(Path(__file__).parents[1]).service.name == "users-api"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('name = "api"', 'name = "api"\nport = 1', "port"),
+        ('name = "api"', "name = 3", "service.name"),
+        ('command = ["api"]', 'command = "api"', "service.command"),
+        ('command = ["api"]', "", "command"),
+        ('name = "requests_total"', "", "name"),
+        ("[tool.sloproof.logs]", '[tool.sloproof.logs]\nformat = "xml"', "logs.format"),
+        (r"(?P<level>\w+)", r"\w+", "logs.pattern"),
+        (r"(?P<status>\d+)", r"\d+", "logs.request"),
+        (r"(?P<status>\d+)", r"(?P<status>\d+", "logs.request"),
+        ("[tool.sloproof.logs]", "[tool.sloproof.scrape]\ninterval = '5'\n[tool.sloproof.logs]", "scrape.interval"),
+        ("[tool.sloproof.logs]", "[tool.sloproof.scrape]\nevaluation = ''\n[tool.sloproof.logs]", "scrape.evaluation"),
+        (
+            "[tool.sloproof.logs]",
+            "[[tool.sloproof.endpoints]]\npath = '('\nendpoint = 'x'\n[tool.sloproof.logs]",
+            "endpoints.path",
+        ),
+    ],
+)
+def test_wrong_setting_is_refused_by_the_name_of_its_key(tmp_path: Path, old: str, new: str, key: str) -> None:
+    assert GOOD.count(old) == 1
+    with pytest.raises(SettingsError) as caught:
+        load_settings(project(tmp_path, GOOD.replace(old, new)))
+    assert key in caught.value.headline
+    assert caught.value.details["where"].endswith("pyproject.toml")
+
+
+def test_json_log_needs_its_fields(tmp_path: Path) -> None:
+    text = GOOD.split("[tool.sloproof.logs]", maxsplit=1)[0]
+    text += '[tool.sloproof.logs]\nformat = "json"\nfields = { method = "m", endpoint = "e" }\n'
+    with pytest.raises(SettingsError, match=r"logs.fields to name request_id, status"):
+        load_settings(project(tmp_path, text))
+
+
+def test_no_file_no_table_and_no_toml_are_told_apart(tmp_path: Path) -> None:
+    assert not has_table(tmp_path)
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings(tmp_path)
+    assert not has_table(project(tmp_path, "[tool.other]\n"))
+    with pytest.raises(SettingsError, match="found none"):
+        load_settings(tmp_path)
+    assert has_table(project(tmp_path, "[tool.sloproof"))
+    with pytest.raises(SettingsError, match="expected TOML"):
+        load_settings(tmp_path)
+
+
+def test_endpoint_of_a_path_is_the_first_rule_that_fits_it_whole(tmp_path: Path) -> None:
+    text = GOOD + (
+        "[[tool.sloproof.endpoints]]\npath = '/users/\\d+'\nendpoint = '/users/<id>'\n"
+        "[[tool.sloproof.endpoints]]\npath = '/users/.*'\nendpoint = 'other'\n"
+    )
+    settings = load_settings(project(tmp_path, text))
+    paths = ("/users/7?a=1", "/users/7/x", "/users", "/a#b")
+    assert [settings.endpoint_of(path) for path in paths] == ["/users/<id>", "other", "/users", "/a"]
