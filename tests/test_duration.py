@@ -13,8 +13,8 @@ from sloproof.errors import SettingsError
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("250ms", 0.25), ("3 s", 3), ("1m30s", 90), ("2h", 7200), ("1.5s", 1.5), ("0s", 0), ("5m", 300), ("5m5ms", 300.005),
-        ("1d 2h", 93_600), ("1w", 604_800), ("1y", 31_536_000), (" 1 m 30 s ", 90),
+        ("250ms", 0.25), ("3 s", 3), ("1m30s", 90), ("2h", 7200), ("1.5s", 1.5), ("0s", 0), ("5m", 300),
+        ("5m5ms", 300.005), ("1d 2h", 93_600), ("1w", 604_800), ("1y", 31_536_000), (" 1 m 30 s ", 90),
     ],
 )  # fmt: skip
 def test_duration_is_read(text: str, seconds: float) -> None:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sloproof.model import Labels, Sample, Series, Window
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # How far before an anchor the sample that stands for it may lie.
 MAX_AGE = timedelta(seconds=10)
+_TIME = attrgetter("time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def increase_between(
     within its bounds. A series that had ended before the first anchor is left out.
 
     Args:
-        series: Stored samples of a counter, from a little before the first anchor to the second.
+        series: Stored samples of a counter, oldest first, from a little before the first anchor to the second.
         before: The first anchor.
         after: The second anchor; not before the first.
         targets_up: The `up` series of the targets that the counters come from, over the same time.
@@ -134,11 +136,10 @@ def total(deltas: Iterable[CounterDelta], by: Sequence[str] = ()) -> Mapping[tup
 def _delta(
     one: Series, before: datetime, after: datetime, scrapes: _Scrapes, max_age: timedelta
 ) -> CounterDelta | None:
+    place = bisect_right(one.samples, before, key=_TIME)
     # A client may write NaN, which is no count.
-    samples = sorted((one for one in one.samples if not math.isnan(one.value)), key=lambda one: one.time)
-    place = bisect_right(samples, before, key=lambda sample: sample.time)
-    within = samples[place : bisect_right(samples, after, key=lambda sample: sample.time)]
-    baseline = samples[place - 1] if place else None
+    within = [each for each in one.samples[place : bisect_right(one.samples, after, key=_TIME)] if _is_count(each)]
+    baseline = next(filter(_is_count, reversed(one.samples[:place])), None)
     was_old = baseline is not None and before - baseline.time > max_age
     if not within and (baseline is None or was_old or scrapes.missed(baseline.time, before)):
         return None
@@ -163,6 +164,10 @@ def _delta(
     return CounterDelta(one.labels, low, high, resets, baseline, path[-1], gaps)
 
 
+def _is_count(sample: Sample) -> bool:
+    return not math.isnan(sample.value)
+
+
 def _just_before(instant: datetime) -> datetime:
     return instant - timedelta(microseconds=1)
 
@@ -181,7 +186,7 @@ def _scrapes_of(labels: Labels, targets_up: Sequence[Series]) -> _Scrapes:
         ups = [up for up in ups if all(labels.get(name) == up.labels[name] for name in up.labels if name != "__name__")]
     if len(ups) != 1:
         return _Scrapes((), ())
-    samples = sorted(ups[0].samples, key=lambda sample: sample.time)
+    samples = ups[0].samples
     return _Scrapes(
         tuple(sample.time for sample in samples), tuple(sample.time for sample in samples if sample.value == 1)
     )

@@ -108,6 +108,7 @@ class Slow(Clock):
 )
 def test_clocks_agree_only_as_far_as_the_answer_was_quick(
     observed: Observed,
+    *,
     ahead: float,
     is_slow: bool,
     bound: float,

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sloproof.checks.dashboard_panels import PanelAnswer
 from sloproof.claims import dashboards, requests, service
 from sloproof.dashboards import Dashboard, PanelQuery, ResolvedQuery
 from sloproof.errors import FeatureError, SettingsError
@@ -102,8 +103,8 @@ def test_dashboard_without_a_panel_is_no_pass(tmp_path: Path, world: World) -> N
 
 def test_stacked_series_are_added_up() -> None:
     query = PanelQuery("P", 1, "stat", "A", "up", "prometheus", "prometheus", is_instant=True)
-    answer = dashboards.PanelAnswer(ResolvedQuery(query, "up", "prometheus"), series=(gauge("a", 2), gauge("b", 3)))
+    answer = PanelAnswer(ResolvedQuery(query, "up", "prometheus"), series=(gauge("a", 2), gauge("b", 3)))
     (whole,) = dashboards.summed(answer).series
     assert whole.samples[0].value == 5
-    empty = dashboards.PanelAnswer(ResolvedQuery(query, "up", "prometheus"))
+    empty = PanelAnswer(ResolvedQuery(query, "up", "prometheus"))
     assert dashboards.summed(empty) is empty

@@ -216,10 +216,10 @@ def test_a_paused_component_does_not_delay_the_end(supervised: Supervised) -> No
 
 
 def test_what_feeds_a_component_is_part_of_it(supervised: Supervised) -> None:
-    supervised.add_shell("eater", "while read -r line; do echo got $line; done; exec sleep 60", feeder=["/bin/sh", "-c", "echo food; exec sleep 60"])  # fmt: skip # noqa: E501 - one component
+    supervised.add_shell("eater", "while read -r line; do echo got $line; done; exec sleep 60", feeder=["/bin/sh", "-c", "echo food; exec sleep 60"])  # fmt: skip
     supervised.up()
     until(lambda: "got food" in supervised.log("eater"), "it was fed")
-    feeder = next(one for one in psutil.Process(supervised.leader.pid).children() if one.pid != supervised.status("eater").pid)  # fmt: skip # noqa: E501 - one question
+    feeder = next(one for one in psutil.Process(supervised.leader.pid).children() if one.pid != supervised.status("eater").pid)  # fmt: skip
 
     feeder.kill()
 
@@ -232,7 +232,7 @@ def test_what_feeds_a_component_is_part_of_it(supervised: Supervised) -> None:
 @pytest.mark.parametrize("part", ["argv", "feeder"])
 def test_a_component_that_cannot_be_started_has_exited(base_dir: Path, part: str, *, guarded: bool) -> None:
     supervised = Supervised(base_dir, guarded=guarded)
-    more = {"argv": ["/no/such/program"]} if part == "argv" else {"argv": ["/bin/sleep", "60"], "feeder": ["/no/such/program"]}  # fmt: skip # noqa: E501 - two cases
+    more = {"argv": ["/no/such/program"]} if part == "argv" else {"argv": ["/bin/sleep", "60"], "feeder": ["/no/such/program"]}  # fmt: skip
     supervised.add("none", **more)
     supervised.add_shell("other", STAY)
     try:

@@ -80,7 +80,7 @@ def test_versions_order_by_number_and_pre_releases_come_first() -> None:
     ("version", "accepted"),
     [("3.4.9", False), ("3.5.0", True), ("3.15.0", True), ("3.5.0+ds1", True), ("4.0.0", False), ("4.0.0-rc.0", False)],
 )
-def test_range_accepts_what_satisfies_all_its_comparisons(version: str, accepted: bool) -> None:  # noqa: FBT001 - a parameter
+def test_range_accepts_what_satisfies_all_its_comparisons(version: str, accepted: bool) -> None:
     assert accepts(">=3.5, <4", version) is accepted
 
 

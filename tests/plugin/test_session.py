@@ -9,7 +9,8 @@ import pytest
 from sloproof import harness as harness_module
 from sloproof.environment.base import Environment
 from sloproof.errors import EnvironmentStartError, LoadError
-from sloproof.harness import Clients
+from sloproof.harness import Clients, Harness
+from sloproof.load.profile import Profile
 from sloproof.plugin import session as subject
 from sloproof.plugin.session import RunSession, new_run_id
 from sloproof.settings import Settings
@@ -116,8 +117,8 @@ def test_environment_is_stopped_although_the_harness_cannot_be_closed(world: Wor
     assert world.environment.did[-2:] == ["close driver", "stop"]
 
 
-def harness_profile(harness: harness_module.Harness) -> harness_module.Profile:
-    return harness_module.Profile(mix=(harness.request("/"),), users=1, requests=1)
+def harness_profile(harness: Harness) -> Profile:
+    return Profile(mix=(harness.request("/"),), users=1, requests=1)
 
 
 def test_environment_that_is_to_be_kept_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,10 @@ def run(*scenarios: ScenarioRecord, problems: tuple[str, ...] = ()) -> ET.Elemen
 
 @pytest.mark.parametrize(
     ("verdict", "element"),
-    [("fail", "failure"), ("inconclusive", "failure"), ("blocked", "failure"), ("error", "error"), ("skipped", "skipped")],
+    [
+        ("fail", "failure"), ("inconclusive", "failure"), ("blocked", "failure"), ("error", "error"),
+        ("skipped", "skipped"),
+    ],
 )  # fmt: skip
 def test_verdict_that_is_no_pass_never_reads_as_one(verdict: str, element: str) -> None:
     suite = run(scenario(verdict, msgspec.structs.replace(FOUND, verdict=verdict)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 import msgspec
 
 from sloproof.duration import parse_duration
-from sloproof.model import Alert, MetricMetadata, Rule, RuleGroup, Sample, Target
+from sloproof.model import Alert, MetricMetadata, Rule, RuleGroup, Sample, Series, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -232,3 +232,20 @@ def sample(pair: Pair) -> Sample:
     a microsecond, and rounding to the microsecond gives the millisecond back exactly.
     """
     return Sample(datetime.fromtimestamp(pair[0], UTC), float(pair[1]))
+
+
+def matrix_series(items: Iterable[MatrixItem]) -> list[Series]:
+    """Return the series of a matrix that have samples."""
+    # All series of a target bear the timestamps of its scrapes, so each instant is made once.
+    instants: dict[float, datetime] = {}
+    series = []
+    for one in items:
+        samples = []
+        for stamp, text in one.values:
+            time = instants.get(stamp)
+            if time is None:
+                time = instants[stamp] = datetime.fromtimestamp(stamp, UTC)
+            samples.append(Sample(time, float(text)))
+        if samples:
+            series.append(Series(one.metric, tuple(samples)))
+    return series

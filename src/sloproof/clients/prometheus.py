@@ -185,7 +185,7 @@ class PrometheusClient:
             series = [Series(one.metric, (wire.sample(one.value),)) for one in data.result if one.value is not None]
             shapeless = len(data.result) - len(series)
         elif isinstance(data, wire.Matrix):
-            series = [Series(one.metric, tuple(map(wire.sample, one.values))) for one in data.result if one.values]
+            series = wire.matrix_series(data.result)
             shapeless = sum(bool(one.histograms) for one in data.result)
         else:
             raise QueryError("expected numbers, but the expression gives a text", query=form["query"])
