@@ -19,9 +19,10 @@ import msgspec
 from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools, make_local
-from sloproof.harness import Harness, connect
+from sloproof.harness import Harness
 from sloproof.load.driver import Driver
 from sloproof.plugin.session import new_run_id
+from sloproof.servers import connect
 from sloproof.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,9 +15,9 @@ from sloproof.clients.receiver import ReceiverClient
 from sloproof.clients.service import ProbeKind, ProbeSample, Response, ServiceClient
 from sloproof.environment.base import ComponentStatus
 from sloproof.errors import UnavailableError
-from sloproof.harness import Clients
 from sloproof.load.ledger import Entry
 from sloproof.model import Labels, LogEntry, Notification, RuleGroup, Sample, Series, Stream, Target, Window
+from sloproof.servers import Clients
 from sloproof.settings import (
     ErrorCounterSettings,
     LatencySettings,

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from sloproof.barrier import Anchor, Barrier
 from sloproof.finding import Finding
-from sloproof.harness import Clients, Harness
+from sloproof.harness import Harness
 from sloproof.load.driver import Driver, LoadResult, RunningLoad
 from sloproof.load.ledger import Ledger
 from sloproof.load.profile import Profile
 from sloproof.load.running import Progress
 from sloproof.model import Window
+from sloproof.servers import Clients
 from sloproof.settings import Settings
 from tests.fakes import SETTINGS, T0, FakeEnvironment, FakeLoki, FakePrometheus, FakeService, after, clients, seconds
 

@@ -14,8 +14,8 @@ from sloproof.errors import (
     UnavailableError,
 )
 from sloproof.finding import Finding, Verdict
-from sloproof.harness import connect
 from sloproof.load.profile import Profile
+from sloproof.servers import connect
 from sloproof.settings import LoadSettings, MixSettings
 from tests.fakes import INSTANCE, SETTINGS, FakeEnvironment, seconds, target
 from tests.harnessed import World

@@ -108,7 +108,7 @@ def increase_between(
     within its bounds. A series that had ended before the first anchor is left out.
 
     Args:
-        series: Stored samples of a counter, oldest first, from a little before the first anchor to the second.
+        series: Stored samples of a counter, from a little before the first anchor to the second.
         before: The first anchor.
         after: The second anchor; not before the first.
         targets_up: The `up` series of the targets that the counters come from, over the same time.
@@ -136,10 +136,11 @@ def total(deltas: Iterable[CounterDelta], by: Sequence[str] = ()) -> Mapping[tup
 def _delta(
     one: Series, before: datetime, after: datetime, scrapes: _Scrapes, max_age: timedelta
 ) -> CounterDelta | None:
-    place = bisect_right(one.samples, before, key=_TIME)
+    samples = sorted(one.samples, key=_TIME)
+    place = bisect_right(samples, before, key=_TIME)
     # A client may write NaN, which is no count.
-    within = [each for each in one.samples[place : bisect_right(one.samples, after, key=_TIME)] if _is_count(each)]
-    baseline = next(filter(_is_count, reversed(one.samples[:place])), None)
+    within = [each for each in samples[place : bisect_right(samples, after, key=_TIME)] if _is_count(each)]
+    baseline = next(filter(_is_count, reversed(samples[:place])), None)
     was_old = baseline is not None and before - baseline.time > max_age
     if not within and (baseline is None or was_old or scrapes.missed(baseline.time, before)):
         return None
@@ -186,7 +187,7 @@ def _scrapes_of(labels: Labels, targets_up: Sequence[Series]) -> _Scrapes:
         ups = [up for up in ups if all(labels.get(name) == up.labels[name] for name in up.labels if name != "__name__")]
     if len(ups) != 1:
         return _Scrapes((), ())
-    samples = ups[0].samples
+    samples = sorted(ups[0].samples, key=_TIME)
     return _Scrapes(
         tuple(sample.time for sample in samples), tuple(sample.time for sample in samples if sample.value == 1)
     )

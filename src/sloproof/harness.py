@@ -10,18 +10,12 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
 from sloproof.barrier import Anchor, Barrier, Sentinel, sentinel_id
-from sloproof.clients import Http
-from sloproof.clients.alertmanager import AlertmanagerClient
-from sloproof.clients.loki import LokiClient
-from sloproof.clients.prometheus import PrometheusClient
-from sloproof.clients.receiver import ReceiverClient
-from sloproof.clients.service import ProbeKind, ProbeSample, Response, ServiceClient
+from sloproof.clients.service import ProbeKind, ProbeSample, Response
 from sloproof.environment.base import Environment
 from sloproof.errors import ExpectationError, LoadError, SettingsError, UnavailableError
 from sloproof.finding import Finding, Verdict
@@ -31,40 +25,15 @@ from sloproof.load.profile import Profile, RequestSpec
 from sloproof.load.running import Progress
 from sloproof.model import ns_from_instant
 from sloproof.observation import Observation
+from sloproof.servers import Clients
 from sloproof.settings import Settings
 
 _FAILURES = frozenset({"refused", "timeout", "reset", "connect", "protocol"})
 
 
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """One client a server of the environment; None where there is none."""
-
-    service: ServiceClient
-    prometheus: PrometheusClient
-    loki: LokiClient
-    alertmanager: AlertmanagerClient | None
-    receiver: ReceiverClient | None
-
-
 @contextmanager
 def _unwatched(_name: str, _profile: Profile) -> Iterator[Callable[[Progress], None]]:
     yield lambda _: None
-
-
-def connect(environment: Environment, settings: Settings, faults_token: str = "") -> Clients:
-    """Return clients for the servers of an environment that is up."""
-    addresses = environment.addresses
-    # A server of the environment that takes longer than this is in trouble; waits are not made of one long silence.
-    timeout = timedelta(seconds=4)
-    alertmanager, receiver = addresses.get("alertmanager"), addresses.get("receiver")
-    return Clients(
-        service=ServiceClient(addresses["service"], settings.service, faults_token=faults_token),
-        prometheus=PrometheusClient(Http(addresses["prometheus"], timeout=timeout)),
-        loki=LokiClient(Http(addresses["loki"], timeout=timeout)),
-        alertmanager=AlertmanagerClient(alertmanager) if alertmanager else None,
-        receiver=ReceiverClient(receiver) if receiver else None,
-    )
 
 
 class Harness:

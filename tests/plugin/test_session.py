@@ -9,10 +9,11 @@ import pytest
 from sloproof import harness as harness_module
 from sloproof.environment.base import Environment
 from sloproof.errors import EnvironmentStartError, LoadError
-from sloproof.harness import Clients, Harness
+from sloproof.harness import Harness
 from sloproof.load.profile import Profile
 from sloproof.plugin import session as subject
 from sloproof.plugin.session import RunSession, new_run_id
+from sloproof.servers import Clients
 from sloproof.settings import Settings
 from tests.fakes import SETTINGS, FakeEnvironment, clients
 from tests.harnessed import FakeBarrier, FakeDriver, load_result

@@ -236,16 +236,16 @@ def sample(pair: Pair) -> Sample:
 
 def matrix_series(items: Iterable[MatrixItem]) -> list[Series]:
     """Return the series of a matrix that have samples."""
-    # All series of a target bear the timestamps of its scrapes, so each instant is made once.
-    instants: dict[float, datetime] = {}
+    # Most series of a target rest at the same value and bear the same timestamps, so few of their samples differ.
+    made: dict[Pair, Sample] = {}
     series = []
     for one in items:
         samples = []
-        for stamp, text in one.values:
-            time = instants.get(stamp)
-            if time is None:
-                time = instants[stamp] = datetime.fromtimestamp(stamp, UTC)
-            samples.append(Sample(time, float(text)))
+        for pair in one.values:
+            known = made.get(pair)
+            if known is None:
+                known = made[pair] = sample(pair)
+            samples.append(known)
         if samples:
             series.append(Series(one.metric, tuple(samples)))
     return series

@@ -15,11 +15,12 @@ from sloproof.barrier import Anchor
 from sloproof.environment.base import Environment
 from sloproof.environment.toolchain import Tool
 from sloproof.finding import Finding
-from sloproof.harness import Harness, connect
+from sloproof.harness import Harness
 from sloproof.load.driver import Driver, LoadResult
 from sloproof.load.profile import Profile
 from sloproof.load.progress import ProgressLine
 from sloproof.load.running import Progress
+from sloproof.servers import connect
 from sloproof.settings import Settings
 
 _KEPT_LINES = 1000
