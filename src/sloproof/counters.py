@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # How far before an anchor the sample that stands for it may lie.
 MAX_AGE = timedelta(seconds=10)
 _TIME = attrgetter("time")
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,13 @@ class _Scrapes:
         return good > 0 and self.good[good - 1] == self.times[place - 1]
 
     def missed(self, first: datetime, until: datetime) -> bool:
-        """Return whether a series with a sample at `first` was absent in a good scrape later than that, up to `until`.
+        """Return whether a series with a sample at `first` was absent in a good scrape between that and `until`.
 
         All samples of a scrape bear its timestamp, as `up` does. A series that brings timestamps of its own tells
         nothing this way, and is never said to be absent.
         """
         place = bisect_right(self.good, first)
-        return place > 0 and self.good[place - 1] == first and place < len(self.good) and self.good[place] <= until
+        return place > 0 and self.good[place - 1] == first and place < len(self.good) and self.good[place] < until
 
     def between(self, first: datetime, until: datetime) -> Sequence[datetime]:
         """Return the good scrapes after an instant, up to another."""
@@ -142,14 +143,14 @@ def _delta(
     within = [each for each in samples[place : bisect_right(samples, after, key=_TIME)] if _is_count(each)]
     baseline = next(filter(_is_count, reversed(samples[:place])), None)
     was_old = baseline is not None and before - baseline.time > max_age
-    if not within and (baseline is None or was_old or scrapes.missed(baseline.time, before)):
+    if not within and (baseline is None or was_old or scrapes.missed(baseline.time, before + _MICROSECOND)):
         return None
 
     path = within if baseline is None else [baseline, *within]
     lows, highs, resets = [], [], 0
     for previous, current in pairwise(path):
         is_reset = current.value < previous.value
-        may_be_new = is_reset or scrapes.missed(previous.time, _just_before(current.time))
+        may_be_new = is_reset or scrapes.missed(previous.time, current.time)
         resets += is_reset
         lows.append(current.value if is_reset else current.value - previous.value)
         highs.append(current.value if may_be_new else current.value - previous.value)
@@ -167,10 +168,6 @@ def _delta(
 
 def _is_count(sample: Sample) -> bool:
     return not math.isnan(sample.value)
-
-
-def _just_before(instant: datetime) -> datetime:
-    return instant - timedelta(microseconds=1)
 
 
 def _scrapes_of(labels: Labels, targets_up: Sequence[Series]) -> _Scrapes:
