@@ -21,6 +21,8 @@ from sloproof.polling import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.slow  # real processes and real time
+
 CONFIG = Path(__file__).parents[2] / "platform" / "local" / "loki.yml"
 
 

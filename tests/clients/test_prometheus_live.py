@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # real processes and real time
+
 CONFIG = """
 global: {{scrape_interval: 100ms, evaluation_interval: 100ms}}
 rule_files: [rules.yml]

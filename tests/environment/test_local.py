@@ -22,6 +22,8 @@ from sloproof.errors import ComponentExitedError, EnvironmentStartError, Setting
 from tests.environment.local_world import World
 from tests.environment.supervised import until
 
+pytestmark = pytest.mark.slow  # real processes and real time
+
 
 @pytest.fixture
 def world(

@@ -358,6 +358,7 @@ def test_a_signal_ends_everything(supervised: Supervised, how: signal.Signals) -
     assert not supervised.run_dir.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_at_any_moment_of_the_start_leaves_nothing_for_good(
     base_dir: Path, how: signal.Signals, monkeypatch: pytest.MonkeyPatch

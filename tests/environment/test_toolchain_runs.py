@@ -16,6 +16,8 @@ import pytest
 
 from tests.environment.toolchain_world import World, serving
 
+pytestmark = pytest.mark.slow  # real processes and real time
+
 # What one run does, as a process of its own: lock, cache, mirror and PATH are its arguments.
 RUN = """
 import sys

@@ -19,6 +19,8 @@ from sloproof.load.profile import Profile, RequestSpec
 from sloproof.model import ns_from_instant
 from tests.load.server import Server, closed_port
 
+pytestmark = pytest.mark.slow  # real processes and real time
+
 Shared = tuple[Server, Driver, Path]
 
 

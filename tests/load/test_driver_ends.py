@@ -20,6 +20,8 @@ from sloproof.load.ledger import Ledger
 from sloproof.load.profile import Profile, RequestSpec
 from tests.load.server import Server
 
+pytestmark = pytest.mark.slow  # real processes and real time
+
 OK = RequestSpec(path="/ok", endpoint="/ok")
 Shared = tuple[Server, Driver, Path]
 LONG = Profile(mix=(OK,), rate=100, duration_seconds=60)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sloproof.report.series import MAX_POINTS, bins_over, log_ticks, thinned, ticks, time_ticks
@@ -56,6 +56,7 @@ def test_odd_instants_are_kept_until_there_are_too_many() -> None:
     assert max(value or 0 for _, value in thinned(many)) == 1.0
 
 
+@example(0.0, 5e-324)
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
 def test_ticks_cover_what_they_are_for(one: float, other: float) -> None:
     low, high = sorted((one, other))

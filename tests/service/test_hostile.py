@@ -7,9 +7,13 @@ import contextlib
 import re
 import socket
 
+import pytest
+
 from tests.service.hostile import Hostile, hostile_requests
 from tests.service.observed import REQUEST, Observed, Samples, label_values, total
 from tests.service.running import Running, wait_for
+
+pytestmark = pytest.mark.slow  # real processes and real time
 
 COUNT, ERRORS, ACTIVE = "app_request_count_total", "app_error_count_total", "app_active_requests"
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")

@@ -10,8 +10,12 @@ import socket
 import time
 from itertools import count
 
+import pytest
+
 from tests.service.observed import REQUEST
 from tests.service.running import Running, files_of, is_alive, wait_for
+
+pytestmark = pytest.mark.slow  # real processes and real time
 
 COUNT = "app_request_count_total"
 ACTIVE = "app_active_requests"

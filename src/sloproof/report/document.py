@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -53,6 +54,9 @@ def decode(encoded: bytes) -> RunRecord:
 def schema() -> bytes:
     """Return the JSON schema of report.json, indented, ending in a newline."""
     document: dict[str, Any] = msgspec.json.schema(RunRecord)
+    for definition in document["$defs"].values():
+        # Pythons differ in whether a docstring keeps its indentation.
+        definition["description"] = inspect.cleandoc(definition["description"])
     headed = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": _TITLE, **document}
     return msgspec.json.format(msgspec.json.encode(headed), indent=2) + b"\n"
 

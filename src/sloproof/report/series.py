@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -58,7 +59,7 @@ def thinned(points: Sequence[Point], limit: int = MAX_POINTS) -> tuple[Point, ..
 
 def ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
     """Return round numbers that cover low to high, about as many as asked for."""
-    if not high > low:
+    if not (high - low) / about > sys.float_info.min:  # nor can steps be made of what is as good as 0
         high = low + 1
     raw = (high - low) / about
     magnitude = 10 ** math.floor(math.log10(raw))
