@@ -28,7 +28,7 @@ from tests.lies.catalogue import COMPANIES, DASHBOARD_LIES, Company
 from tests.lies.rounds import ROOT, Place, Plan, environment, not_green, panels, round_of
 
 # Minutes of real environments: `tox run -e lies`, and every night.
-pytestmark = pytest.mark.nightly
+pytestmark = [pytest.mark.nightly, pytest.mark.slow]
 
 ALERT_LIES = {
     "Unreachable": {"fires": "never firing", "reaches": "never delivered", "resolved": "it never fired"},
@@ -113,7 +113,6 @@ def test_stopped_shipper_blocks_what_needs_lines_and_nothing_else(place: Place) 
     assert "promtail was stopped" in told(bad["three_way_count"])
 
 
-@pytest.mark.slow
 def test_alerts_that_never_fire_or_never_arrive_are_told_apart(place: Place) -> None:
     """One honest alert and three lies live through the same fault."""
     platform = place.folder / "alerts" / "platform"

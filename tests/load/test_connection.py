@@ -33,6 +33,7 @@ def failure(url: str, timeout: float = 1.0) -> str:
     return outcome.failure
 
 
+@pytest.mark.slow
 def test_refused_is_told_from_other_failures_to_connect(server: Server) -> None:
     assert failure(f"http://127.0.0.1:{closed_port()}") == "refused"
     assert failure("http://nowhere.invalid:81") == "connect"

@@ -155,15 +155,16 @@ def test_connections_closed_by_the_server_are_noticed(shared: Shared) -> None:
     """It hangs up after each answer without a word; paced, that is seen before the next request is sent."""
     server, driver, _ = shared
     server.ids.clear()
-    profile = Profile(mix=(spec("/hang-up"),), rate=50, requests=10, connections=1, timeout_seconds=2)
-    assert kinds(driver.run(profile, "hang-up")) == {"200": 10}
-    assert len(server.ids) == 10
+    profile = Profile(mix=(spec("/hang-up"),), rate=8, requests=5, connections=1, timeout_seconds=2)
+    assert kinds(driver.run(profile, "hang-up")) == {"200": 5}
+    assert len(server.ids) == 5
 
 
 def test_open_model_is_even_and_on_time(shared: Shared) -> None:
     _, driver, _ = shared
     result = driver.run(Profile(mix=(spec(),), rate=200, duration_seconds=0.5), "even")
-    entries = list(result.ledger.entries())
+    # The ledger is in order of the ends.
+    entries = sorted(result.ledger.entries(), key=lambda one: one.intended_ns)
     assert len(entries) == result.requests == 100
     assert {b.intended_ns - a.intended_ns for a, b in itertools.pairwise(entries)} == {5_000_000}
     assert all(one.start_ns >= one.intended_ns for one in entries)
@@ -188,11 +189,13 @@ def test_stall_shows_from_the_intended_start(shared: Shared) -> None:
     truth = sorted(max(flowing - one.intended_ns, 0) if one.intended_ns >= stalled else 0 for one in entries)
     assert result.requests == 200
     assert result.unsent == 0
+    # What had piled up by the end of the stall takes its time, on a busy machine a long one.
+    drain = (max(one.end_ns for one in entries if one.intended_ns < flowing) - flowing) / 1e9
     for q in (0.9, 0.99):
         expected = truth[int(len(truth) * q) - 1] / 1e9
         seen = result.ledger.quantile(q, from_="intended")
         assert seen is not None
-        assert seen.total_seconds() == pytest.approx(expected, rel=0.1), q
+        assert 0.9 * expected <= seen.total_seconds() <= 1.1 * expected + drain, q
     hidden = result.ledger.quantile(0.9)
     assert hidden is not None
     assert hidden < timedelta(seconds=0.2), "from the send, a stall hides behind busy connections"

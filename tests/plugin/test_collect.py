@@ -102,6 +102,7 @@ def test_another_current_directory_runs_the_same(pytester: pytest.Pytester, monk
     pytester.runpytest_inprocess(str(pytester.path / "features/rows.feature")).assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_xdist_runs_a_feature_on_one_worker(pytester: pytest.Pytester) -> None:
     write(pytester, rows=OUTLINE, broken=BROKEN)
 

@@ -162,6 +162,7 @@ def test_the_summary_and_junit_carry_the_claim(pytester: pytest.Pytester, monkey
     assert "> failed   Then every line arrives" in (failure.text or "")
 
 
+@pytest.mark.slow
 def test_xdist_shows_the_same(pytester: pytest.Pytester) -> None:
     write(pytester, steps=STEPS, f="Feature: F\n  Scenario: S\n    Given a thing\n    Then every line arrives\n")
 

@@ -497,6 +497,7 @@ def test_steps_of_a_folder_are_seen_in_that_folder_alone(pytester: pytest.Pytest
     assert "two/x.feature:3: no step is defined" in said
 
 
+@pytest.mark.slow
 def test_xdist_tells_of_the_problems_once_and_runs_nothing(pytester: pytest.Pytester) -> None:
     write(pytester, bad="Feature: F\n  Scenario: S\n    Given a thign\n", good=GOOD)
 

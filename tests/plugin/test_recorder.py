@@ -241,6 +241,7 @@ def test_a_record_survives_json_and_says_when_it_was(pytester: pytest.Pytester) 
     assert datetime.fromisoformat(record.started).tzinfo is not None
 
 
+@pytest.mark.slow
 def test_records_come_back_from_the_workers_of_xdist(pytester: pytest.Pytester) -> None:
     dump = """
 def pytest_sessionfinish(session):

@@ -6,11 +6,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.service.observed import samples_of, total
 from tests.service.running import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow  # real processes
 
 SCRIPT = """
 import os, pathlib, sys, threading

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from sloproof.plugin import running
+from sloproof.plugin.session import new_run_id
+from sloproof.plugin.workers import Controller, refuse_shared
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Make ready to hear from workers, where there are going to be some (pytest-xdist)."""
+    if session.config.pluginmanager.hasplugin("dsession"):
+        refuse_shared(session.config)
+        now = datetime.now(UTC)
+        session.config.stash[running.CONTROLLER] = Controller(new_run_id(now), now)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of the run it is a part of."""
+    node.config.stash[running.CONTROLLER].welcome(node.gateway.id, node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take what a worker hands over as it ends."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[running.CONTROLLER].farewell(node.gateway.id, output, error)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -29,6 +55,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report and end everything, whatever has happened."""
     running.finish(session)
+    running.finish_controller(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -32,15 +32,17 @@ from sloproof.plugin.recorder import RECORDER
 from sloproof.plugin.run_record import run_record
 from sloproof.plugin.session import RunSession, new_run_id
 from sloproof.plugin.tags import missing_capabilities, tags_of
+from sloproof.plugin.workers import Controller, hand_over, place_of
 from sloproof.report.junit import junit
 from sloproof.report.record import RunRecord
 from sloproof.report.terminal import closing_lines
 from sloproof.report.write import write_report, write_whole
-from sloproof.settings import load_settings
+from sloproof.settings import Settings, load_settings
 
 SESSION = pytest.StashKey[RunSession]()
 INTERRUPTION = pytest.StashKey[Interruption]()
 RECORD = pytest.StashKey[RunRecord]()
+CONTROLLER = pytest.StashKey[Controller]()
 IS_DEAD = pytest.StashKey[bool]()
 REFUSAL = pytest.StashKey[SettingsError]()
 TROUBLE = pytest.StashKey[str]()
@@ -69,14 +71,14 @@ def begin(session: pytest.Session) -> None:
         # Scenarios that need no environment run all the same; the first that does is told.
         config.stash[REFUSAL] = error
         return
-    now = datetime.now(UTC)
-    run_id = new_run_id(now)
-    reports = options.report_dir or config.rootpath / settings.reports_dir
+    reports = _reports(config, settings)
+    place = place_of(config)
+    run_id = new_run_id(datetime.now(UTC)) if place is None else place.own_id
     run = RunSession(
         settings=settings,
         root=config.rootpath,
         run_id=run_id,
-        folder=reports / run_id,
+        folder=reports / run_id if place is None else place.folder(reports),
         make_environment=lambda: _make_environment(config, run, options),
         keep=options.keep or options.reuse,
         uncaptured=_uncaptured(config),
@@ -88,6 +90,10 @@ def begin(session: pytest.Session) -> None:
     recorder = config.stash[RECORDER]
     run.on_finding = recorder.add_finding
     recorder.diagnose = run.diagnose
+
+
+def _reports(config: pytest.Config, settings: Settings) -> Path:
+    return read_options(config).report_dir or config.rootpath / settings.reports_dir
 
 
 def _uncaptured(config: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
@@ -176,15 +182,45 @@ def finish(session: pytest.Session) -> None:
         return
     with session.config.stash[INTERRUPTION].held() as noted:
         try:
-            _write(session, run)
+            _tell_of(session, run)
         except Exception:  # noqa: BLE001 - a report that cannot be written must not hide what the tests said
-            session.config.stash[TROUBLE] = traceback.format_exc()
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            _note_trouble(session)
         finally:
             _keep(session.config, run)
             _close(session.config)
     if noted:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
+
+
+def finish_controller(session: pytest.Session) -> None:
+    """Write the one report of a run that was spread over workers; they have all ended by now."""
+    controller = session.config.stash.get(CONTROLLER, None)
+    records = session.config.stash[RECORDER].records
+    if controller is None:
+        return
+    try:
+        settings = load_settings(session.config.rootpath)
+    except SettingsError:  # no worker had an environment: what the scenarios say is all there is
+        return
+    folder = _reports(session.config, settings) / controller.run_id
+    try:
+        if records:
+            _write(session.config, controller.record(settings.service.name, records, _problems(session)), folder)
+    except Exception:  # noqa: BLE001 - as in `finish`
+        _note_trouble(session)
+    finally:
+        _remove_unreported(session.config, folder)
+
+
+def _note_trouble(session: pytest.Session) -> None:
+    session.config.stash[TROUBLE] = traceback.format_exc()
+    session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+def _remove_unreported(config: pytest.Config, folder: Path) -> None:
+    """Remove a report folder that never came to a report; what could be written of one that failed is kept."""
+    if FOLDER not in config.stash and TROUBLE not in config.stash:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _close(config: pytest.Config) -> None:
@@ -195,8 +231,8 @@ def _close(config: pytest.Config) -> None:
     interruption = config.stash[INTERRUPTION]
     with interruption.held():
         run.close()
-        if FOLDER not in config.stash and TROUBLE not in config.stash and not hasattr(config, "workerinput"):
-            shutil.rmtree(run.folder, ignore_errors=True)
+        if place_of(config) is None:
+            _remove_unreported(config, run.folder)
         del config.stash[SESSION]
     interruption.restore()
 
@@ -208,9 +244,9 @@ def _keep(config: pytest.Config, run: RunSession) -> None:
         note(environment, state_file(run.root, os.environ))
 
 
-def _write(session: pytest.Session, run: RunSession) -> None:
+def _tell_of(session: pytest.Session, run: RunSession) -> None:
+    """Write the report of this process's run, or hand what it knows to the controller that writes."""
     config = session.config
-    options = read_options(config)
     records = config.stash[RECORDER].records
     if not records:
         return
@@ -218,14 +254,20 @@ def _write(session: pytest.Session, run: RunSession) -> None:
     with contextlib.suppress(SloproofError):
         run.keep_logs()
     record = run_record(run, records, problems)
+    if place_of(config) is None:
+        _write(config, record, run.folder)
+    else:
+        hand_over(config, record)
+
+
+def _write(config: pytest.Config, record: RunRecord, folder: Path) -> None:
     config.stash[RECORD] = record
-    # A worker of many hands its records to the one that writes.
-    if options.write_report and not hasattr(config, "workerinput"):
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(run.folder / "junit.xml", junit(record))
-        write_report(record, run.folder, latest=run.folder.parent / "latest")
-        config.stash[FOLDER] = _shown(run.folder)
-        config.hook.pytest_sloproof_report(config=config, record=record, folder=run.folder)
+    if read_options(config).write_report:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "junit.xml", junit(record))
+        write_report(record, folder, latest=folder.parent / "latest")
+        config.stash[FOLDER] = _shown(folder)
+        config.hook.pytest_sloproof_report(config=config, record=record, folder=folder)
 
 
 def _shown(folder: Path) -> Path:

@@ -1,0 +1,168 @@
+"""A run on many workers (pytest-xdist): each has an environment of its own, the controller makes one report of all.
+
+A worker's scenarios come with its test reports; the rest of what it knows comes as one record when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sloproof.finding import Verdict, worst
+from sloproof.plugin.options import read_options
+from sloproof.report.record import EnvironmentRecord, RunRecord, ScenarioRecord, SecondRecord
+
+_RUN_ID = "sloproof_run_id"  # in what the controller gives a worker
+_RECORD = "sloproof_run"  # in what a worker gives back
+_MIXED = ("p50_seconds", "p99_seconds", "told_p50_seconds", "told_p99_seconds")
+_SUMMED = ("sent", "failed", "counted", "counted_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker stands: the id of the whole run, and the worker's own name, such as `gw0`."""
+
+    run_id: str
+    worker: str
+
+    @property
+    def own_id(self) -> str:
+        """Return the worker's own run id: requests of two workers must never have the same id."""
+        return f"{self.run_id}-{self.worker}"
+
+    def folder(self, reports: Path) -> Path:
+        """Return where the worker keeps its evidence: within the one report folder."""
+        return reports / self.run_id / self.worker
+
+
+def place_of(config: pytest.Config) -> Place | None:
+    """Return where this worker stands; None in a process that is no worker."""
+    given: Mapping[str, Any] | None = getattr(config, "workerinput", None)
+    return None if given is None else Place(given[_RUN_ID], given["workerid"])
+
+
+def hand_over(config: pytest.Config, record: RunRecord) -> None:
+    """Give the controller what this worker knows; xdist sends it when the worker's session ends."""
+    output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]  # xdist puts it there
+    # The scenarios went with the test reports.
+    output[_RECORD] = msgspec.json.encode(msgspec.structs.replace(record, scenarios=())).decode()
+
+
+def refuse_shared(config: pytest.Config) -> None:
+    """Refuse options that would have many workers use or leave behind one environment.
+
+    Raises:
+        UsageError: It names the option.
+    """
+    options = read_options(config)
+    asked = "--env-reuse" if options.reuse else "--env-keep" if options.keep else ""
+    if asked:
+        raise pytest.UsageError(
+            f"{asked} and the workers of xdist do not go together: "
+            f"each worker counts on an environment of its own; leave out -n or {asked}"
+        )
+
+
+class Controller:
+    """What the controller learns from its workers.
+
+    Args:
+        run_id: Of the whole run.
+        started: When it began.
+    """
+
+    def __init__(self, run_id: str, started: datetime) -> None:
+        self.run_id = run_id
+        self._started = started
+        self._handed: dict[str, RunRecord] = {}
+        self._asked: dict[str, str] = {}  # worker to what went wrong with it
+
+    def welcome(self, worker: str, given: dict[str, Any]) -> None:
+        """Tell a worker, before it starts, of the run it is a part of."""
+        given[_RUN_ID] = self.run_id
+        self._asked[worker] = "it has not ended in an orderly way"
+
+    def farewell(self, worker: str, output: Mapping[str, Any], error: object) -> None:
+        """Take what a worker hands over when it has ended; `error` is how it died, if it did."""
+        if error is not None:
+            # Of a worker that was interrupted xdist tells twice: that it ended, then why.
+            if worker in self._asked:
+                self._asked[worker] = str(error)
+            return
+        self._asked.pop(worker, None)
+        if _RECORD in output:
+            self._handed[worker] = msgspec.json.decode(output[_RECORD], type=RunRecord)
+
+    def record(self, service: str, scenarios: Sequence[ScenarioRecord], problems: Iterable[str]) -> RunRecord:
+        """Return the one record of the run.
+
+        Args:
+            service: Its name.
+            scenarios: Those of all workers.
+            problems: What the controller itself has to tell.
+        """
+        lost = (f"worker {name} was lost: {why.strip()}" for name, why in self._asked.items())
+        handed = self._handed.items()
+        told = [*lost, *(f"worker {name}: {each}" for name, one in handed for each in one.problems)]
+        told = list(dict.fromkeys([*told, *problems]))
+        verdicts = [Verdict(one.verdict) for one in scenarios if one.verdict != "skipped"]
+        return RunRecord(
+            verdict=worst([*verdicts, Verdict.ERROR] if told else verdicts).value,
+            run_id=self.run_id,
+            started=self._started.isoformat(),
+            duration_seconds=(datetime.now(UTC) - self._started) / timedelta(seconds=1),
+            service=service,
+            scenarios=tuple(scenarios),
+            loads=tuple(sorted((load for _, one in handed for load in one.loads), key=lambda load: load.started)),
+            traffic=tuple(_together(second for _, one in handed for second in one.traffic)),
+            log_lags=tuple(sorted((lag for _, one in handed for lag in one.log_lags), key=lambda lag: lag.at)),
+            environment=_environment(self._handed),
+            timings=_longest(one.timings for _, one in handed),
+            problems=tuple(told),
+            evidence_files=tuple(f"{name}/{file}" for name, one in handed for file in one.evidence_files),
+        )
+
+
+def _together(seconds: Iterable[SecondRecord]) -> Iterator[SecondRecord]:
+    """Yield one second where several workers have it: what is counted adds up, quantiles do not."""
+    by_time: dict[str, SecondRecord] = {}
+    for one in seconds:
+        other = by_time.get(one.at)
+        if other is None:
+            by_time[one.at] = one
+            continue
+        changes: dict[str, Any] = dict.fromkeys(_MIXED)
+        for name in _SUMMED:
+            pair = (getattr(one, name), getattr(other, name))
+            changes[name] = None if None in pair else sum(pair)
+        by_time[one.at] = msgspec.structs.replace(one, **changes)
+    for at in sorted(by_time):
+        yield by_time[at]
+
+
+def _environment(handed: Mapping[str, RunRecord]) -> EnvironmentRecord | None:
+    """Return all environments as one, each component with the name of its worker."""
+    found = {name: one.environment for name, one in handed.items() if one.environment is not None}
+    if not found:
+        return None
+    components = tuple(
+        msgspec.structs.replace(each, name=f"{each.name} ({name})")
+        for name, one in found.items()
+        for each in one.components
+    )
+    return msgspec.structs.replace(next(iter(found.values())), components=components)
+
+
+def _longest(timings: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the longest time of each part: workers work at the same time."""
+    longest: dict[str, float] = {}
+    for one in timings:
+        for part, spent in one.items():
+            longest[part] = max(spent, longest.get(part, 0.0))
+    return longest
