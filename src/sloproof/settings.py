@@ -142,6 +142,21 @@ class LoadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     timeout_seconds: float = 10.0
 
 
+class SloSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Service level objectives, and how their rules run on the local environment.
+
+    Attributes:
+        documents: Folder of the OpenSLO documents.
+        compress: What every time in the generated rules is divided by there, so that a period of months passes in
+            minutes: 300 makes 1 s of a window of 5 minutes.
+        rate: Requests a second of the usual mix under which the rules are proven.
+    """
+
+    documents: str = "slo"
+    compress: int = 300
+    rate: float = 100.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole table. Folders are relative to the project's root.
 
@@ -158,6 +173,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     endpoints: list[EndpointSettings] = []
     scrape: ScrapeSettings = ScrapeSettings()
     load: LoadSettings = LoadSettings()
+    slo: SloSettings = SloSettings()
     platform_dir: str | None = None
     features_dir: str = "features"
     reports_dir: str = "reports"

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from sloproof.environment.components import TOOLS
+from sloproof.environment.components import TOOLS, ExtraRules
 from sloproof.environment.local import LocalEnvironment
 from sloproof.environment.lockfile import load_lock
 from sloproof.environment.progress_display import showing
@@ -32,6 +32,7 @@ class Wish:
         environ: Environment variables of the caller.
         tools_mirror: Where release archives come from instead of from their projects; None for their own.
         tools_offline: Get nothing over the network.
+        rules: Rules besides those of the platform folder.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Wish:
     environ: Mapping[str, str]
     tools_mirror: str | None = None
     tools_offline: bool = False
+    rules: ExtraRules | None = None
 
 
 def find_tools(wish: Wish, console: Console) -> Mapping[str, Tool]:
@@ -71,6 +73,7 @@ def make_local(wish: Wish, tools: Mapping[str, Tool]) -> LocalEnvironment:
         run_id=wish.run_id,
         environ=wish.environ,
         faults_token=secrets.token_urlsafe(24) if wish.settings.service.faults else "",
+        rules=wish.rules,
     )
 
 

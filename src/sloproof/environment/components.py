@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,14 @@ class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class ExtraRules:
+    """Rule files besides the platform's own: file name to text, for Prometheus and for Loki's ruler."""
+
+    prometheus: Mapping[str, str] = field(default_factory=dict)
+    loki: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The places and names of one run, and the environment variables that its programs inherit."""
 
@@ -54,6 +62,7 @@ class Layout:
     ports: Mapping[str, int]
     faults_token: str
     environ: Mapping[str, str]
+    rules: ExtraRules = field(default_factory=ExtraRules)
 
     def address(self, name: str) -> str:
         """Return `host:port` of a component."""
@@ -227,6 +236,7 @@ def _write_configuration(settings: Settings, layout: Layout) -> Path:
         "SERVICE_POD": pod_name(settings),
         "SERVICE_METRICS_PATH": service.metrics,
         "LOKI_DIR": str(layout.run_dir / "loki"),
+        "LOKI_RULES_DIR": str(folder / "loki_rules"),
         "PROMTAIL_DIR": str(layout.run_dir / "promtail"),
         "RECEIVER_URL": layout.url("receiver"),
         "LOKI_URL": layout.url("loki"),
@@ -240,6 +250,12 @@ def _write_configuration(settings: Settings, layout: Layout) -> Path:
     rules.mkdir(exist_ok=True)
     for path in _rule_files(platform_dir):
         shutil.copyfile(path, rules / f"{path.stem}.yml")
+    # Without tenants, Loki looks for rules in the folder of the one that it calls fake.
+    loki_rules = folder / "loki_rules" / "fake"
+    loki_rules.mkdir(parents=True, exist_ok=True)
+    for place, texts in ((rules, layout.rules.prometheus), (loki_rules, layout.rules.loki)):
+        for name, text in texts.items():
+            (place / name).write_text(text, encoding="utf-8")
     return folder
 
 

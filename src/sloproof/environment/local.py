@@ -21,7 +21,7 @@ import psutil
 
 from sloproof.environment import supervisor
 from sloproof.environment.base import ComponentStatus
-from sloproof.environment.components import NAMES, ComponentSpec, Layout, free_ports, pod_log, specs
+from sloproof.environment.components import NAMES, ComponentSpec, ExtraRules, Layout, free_ports, pod_log, specs
 from sloproof.environment.control import Control
 from sloproof.environment.leftovers import MARK, OWNER_FILE, end_marked, run_dir_name, sweep
 from sloproof.errors import (
@@ -65,6 +65,7 @@ class LocalEnvironment:
         environ: Environment variables that the programs inherit.
         faults_token: Bearer token of the service's fault switch, for this run only.
         base_dir: Where the run's temporary folder goes.
+        rules: Rules besides those of the platform folder.
     """
 
     name = "local"
@@ -80,6 +81,7 @@ class LocalEnvironment:
         environ: Mapping[str, str],
         faults_token: str = "",
         base_dir: Path | None = None,
+        rules: ExtraRules | None = None,
     ) -> None:
         self.run_id = run_id
         self.faults_token = faults_token
@@ -89,6 +91,7 @@ class LocalEnvironment:
         self._root = root.resolve()
         self._tools = tools
         self._environ = environ
+        self._rules = rules or ExtraRules()
         # The socket's path has a hard limit of about a hundred characters, so the folder is made near the root.
         self._base_dir = base_dir or Path(tempfile.gettempdir())
         self._run_dir: Path | None = None
@@ -165,7 +168,7 @@ class LocalEnvironment:
         # Known before it exists, so that an interrupt between the two leaves nothing behind.
         run_dir = self._run_dir = self._base_dir / run_dir_name()
         run_dir.mkdir(mode=0o700)
-        layout = Layout(run_dir, self._root, free_ports(), self.faults_token, self._environ)
+        layout = Layout(run_dir, self._root, free_ports(), self.faults_token, self._environ, self._rules)
         components = specs(self._settings, layout, self._tools)
         self._pod_log = pod_log(self._settings, layout)
         self._ready = {spec.name: spec.ready for spec in components}

@@ -164,6 +164,14 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """How the load driver's ledger tells what the objective counts: two ledger queries, bad events and all of them."""
+
+    bad: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """One objective of one SLO: what rules are made for and what gets a verdict.
 
@@ -180,6 +188,8 @@ class Objective:
         no_data: What missing data counts as.
         missing_after: After how long without data someone is told; None for never.
         labels: Of the document, each to its values joined by commas.
+        truth: The same events as the driver sees them; None where nothing is said.
+        fault: What makes the service miss the objective: a JSON object for its fault switch; empty where there is none.
     """
 
     service: str
@@ -198,6 +208,8 @@ class Objective:
     no_data: NoData = NoData.UNKNOWN
     missing_after: timedelta | None = None
     labels: tuple[tuple[str, str], ...] = ()
+    truth: Truth | None = None
+    fault: str = ""
 
     @property
     def id(self) -> str:
