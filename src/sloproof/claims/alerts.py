@@ -64,7 +64,7 @@ def bounds_of(harness: Harness, name: str) -> AlertBounds:
     window = _window(rule.query, groups)
     scrape = harness.scrape_interval
     evaluation = max(one.interval for one in groups)
-    group_wait, group_interval = _waits(harness)
+    group_wait, group_interval = alertmanager_waits(harness)
     seen = window + scrape + 2 * evaluation
     parts = (
         f"window {format_duration(window)} + scrape {format_duration(scrape)}"
@@ -102,7 +102,7 @@ def _window(expression: str, groups: Sequence[RuleGroup]) -> timedelta:
     return max(windows, default=timedelta(0))
 
 
-def _waits(harness: Harness) -> tuple[timedelta, timedelta]:
+def alertmanager_waits(harness: Harness) -> tuple[timedelta, timedelta]:
     """Return Alertmanager's group wait and group interval, from the configuration that it says it runs."""
     if harness.clients.alertmanager is None:
         raise SettingsError("expected an Alertmanager, but this environment has none")
@@ -150,7 +150,7 @@ def lifecycle(harness: Harness, name: str, quiet: Window, fault: Window, until: 
         quiet=quiet,
         fault=fault,
         until=until,
-        evaluations=_evaluations(harness, stretch),
+        evaluations=evaluations(harness, stretch),
         labels=rule.labels,
         annotations=tuple(rule.annotations),
     )
@@ -168,7 +168,7 @@ def lifecycle(harness: Harness, name: str, quiet: Window, fault: Window, until: 
     )
 
 
-def _evaluations(harness: Harness, stretch: Window) -> list[datetime]:
+def evaluations(harness: Harness, stretch: Window) -> list[datetime]:
     """Return when rules are known to have been evaluated: Prometheus' own count of evaluations rose."""
     selector = "prometheus_rule_group_last_evaluation_timestamp_seconds"
     found = harness.clients.prometheus.samples(selector, stretch).series
@@ -190,15 +190,15 @@ def none_active(harness: Harness, window: Window, name: str = "") -> Finding:
             if any(sample.time in window for sample in series.samples)
         }
     )
-    evaluations = [moment for moment in _evaluations(harness, window) if moment in window]
-    verdict = Verdict.FAIL if names else Verdict.PASS if evaluations else Verdict.INCONCLUSIVE
+    moments = [moment for moment in evaluations(harness, window) if moment in window]
+    verdict = Verdict.FAIL if names else Verdict.PASS if moments else Verdict.INCONCLUSIVE
     return Finding(
         check=alert_lifecycle.CHECK,
         verdict=verdict,
         claim=f"{name or 'no alert'} was {'neither pending nor' if name else 'pending or'} firing",
-        expected=f"none, at each of {len(evaluations)} evaluations or more",
+        expected=f"none, at each of {len(moments)} evaluations or more",
         measured=", ".join(names) or "none",
         at=window.end,
         queries=(Query("prometheus", selector, prometheus.query_url(selector, window.end)),),
-        hint="" if evaluations else "no rule was evaluated in the stretch, so silence means nothing",
+        hint="" if moments else "no rule was evaluated in the stretch, so silence means nothing",
     )

@@ -1,0 +1,53 @@
+"""An environment of its own for a proof, with the rules to be proven loaded; it ends with the proof, however that ends."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from sloproof.environment.backends import Wish, find_tools, make_local
+from sloproof.harness import Harness
+from sloproof.load.driver import Driver
+from sloproof.load.ledger import Ledger
+from sloproof.servers import connect
+
+
+@contextmanager
+def standing(wish: Wish, console: Console) -> Iterator[tuple[Harness, Ledger]]:
+    """Bring an environment up, and yield a harness on it and the ledger that its loads are written to.
+
+    Raises:
+        ToolError: A program of the environment cannot be had.
+        EnvironmentStartError: A component did not become ready.
+    """
+    environment = make_local(wish, find_tools(wish, console))
+    with tempfile.TemporaryDirectory(prefix="sloproof-proof-") as folder:
+        ledger_dir = Path(folder)
+        try:
+            environment.start()
+            driver = Driver(
+                base_url=environment.addresses["service"],
+                ledger_dir=ledger_dir,
+                run_id=wish.run_id,
+                request_id_header=wish.settings.service.request_id_header,
+            )
+            driver.start()
+            harness = Harness(
+                settings=wish.settings,
+                root=wish.root,
+                environment=environment,
+                clients=connect(environment, wish.settings, environment.faults_token),
+                driver=driver,
+                ledger_dir=ledger_dir,
+                run_id=wish.run_id,
+            )
+            try:
+                yield harness, Ledger.open(ledger_dir)
+            finally:
+                harness.close()
+        finally:
+            environment.stop()
