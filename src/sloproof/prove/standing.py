@@ -1,4 +1,4 @@
-"""An environment of its own for a proof, with the rules to be proven loaded; it ends with the proof, however that ends."""
+"""An environment of its own for a proof, with the rules to be proven; it ends with the proof, whatever happens."""
 
 from __future__ import annotations
 

@@ -1,0 +1,120 @@
+"""One row of one objective under a fault, and the bounds of what has to happen to its alert.
+
+Each bound is counted from the instant at which, by the ledger, the row's condition came to hold or ceased to, and is
+computed from what is running.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sloproof.checks.alert_lifecycle import Bound
+from sloproof.claims.alerts import alertmanager_waits
+from sloproof.duration import format_duration
+from sloproof.errors import SettingsError
+from sloproof.harness import Harness
+from sloproof.model import Notification, Window
+from sloproof.prove.timeline import Condition
+from sloproof.slo.model import AlertRow, Objective, Source
+
+ALERT = "ErrorBudgetBurn"
+# What the programs may add on a busy machine to what they are configured for.
+_SLACK = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row that a fault concerns, and its condition over the ledger's events."""
+
+    objective: Objective
+    row: AlertRow
+    condition: Condition
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels that tell its alert from all others."""
+        return {"sloth_id": self.objective.id, "row": self.row.name}
+
+    @property
+    def selector(self) -> str:
+        """Return what selects its alert's history in Prometheus."""
+        return f'ALERTS{{alertname="{ALERT}", sloth_id="{self.objective.id}", row="{self.row.name}"}}'
+
+    def is_of(self, notification: Notification) -> bool:
+        """Return whether a notification is about this row."""
+        labels = notification.labels
+        return notification.name == ALERT and all(labels.get(name) == text for name, text in self.labels.items())
+
+
+def cases_of(harness: Harness, objective: Objective) -> list[Case]:
+    """Return the rows of an objective, each with its condition.
+
+    Raises:
+        SettingsError: The objective's rules have recorded nothing.
+    """
+    since = known_since(harness, objective)
+    return [
+        Case(objective, row, Condition(row, objective.budget, since, objective.min_events)) for row in objective.rows
+    ]
+
+
+def known_since(harness: Harness, objective: Objective) -> datetime:
+    """Return when the rules of an objective began to have data.
+
+    Raises:
+        SettingsError: They have none: they are not loaded, or select nothing.
+    """
+    selector = f'{{__name__=~"slo:sli_valid:.+", sloth_id="{objective.id}"}}'
+    now = datetime.now(UTC)
+    prometheus = harness.clients.prometheus
+    found = prometheus.samples(selector, Window(now - timedelta(hours=1), now)).series
+    if not found:
+        raise SettingsError(
+            f"expected the rules of {objective.id} to have recorded something, but there is nothing",
+            where=objective.place,
+            query=selector,
+            hint=prometheus.nearest(selector, Window(now - timedelta(minutes=5), now))
+            or "are the rules loaded, and do their queries select series that exist? try: sloproof lint",
+        )
+    return min(series.samples[0].time for series in found)
+
+
+class RowBounds:
+    """How long after its trigger each part of a row's alert may come, on what is running."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.scrape = harness.scrape_interval
+        self.evaluation = max(group.interval for group in harness.clients.prometheus.rule_groups())
+        self._ship = timedelta(seconds=harness.settings.logs.ship_seconds)
+        self._group_wait, self._group_interval = alertmanager_waits(harness)
+
+    @property
+    def max_gap(self) -> timedelta:
+        """Return how far apart evaluations may be before silence proves nothing."""
+        return 4 * self.evaluation + _SLACK
+
+    def firing(self, case: Case) -> Bound:
+        """Return the bound from the condition holding to the alert firing."""
+        return self._sum(case, ("for", case.row.hold))
+
+    def delivered(self, case: Case) -> Bound:
+        """Return the bound from the condition holding to the receiver having the alert."""
+        return self._sum(case, ("for", case.row.hold), ("group wait", self._group_wait))
+
+    def cleared(self, case: Case) -> Bound:
+        """Return the bound from the condition ceasing to the alert firing no more."""
+        return self._sum(case)
+
+    def resolved(self, case: Case) -> Bound:
+        """Return the bound from the condition ceasing to the receiver having the all-clear."""
+        return self._sum(case, ("group interval", self._group_interval))
+
+    def _sum(self, case: Case, *more: tuple[str, timedelta]) -> Bound:
+        parts = [("scrape", self.scrape), ("evaluation", self.evaluation), ("evaluation", self.evaluation)]
+        if case.objective.source is Source.LOKI:
+            parts.append(("shipping", self._ship))
+        parts += [*more, ("slack", _SLACK)]
+        latest = sum((length for _, length in parts), timedelta(0))
+        text = " + ".join(f"{name} {format_duration(length)}" for name, length in parts if length)
+        return Bound(latest, f"{text} = {format_duration(latest)}")

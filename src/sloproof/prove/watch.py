@@ -1,0 +1,230 @@
+"""Watches the alerts of some rows through a fault, and judges what it saw against the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sloproof.checks import alert_lifecycle
+from sloproof.checks.alert_lifecycle import AlertEvidence, Bound
+from sloproof.checks.evidence import Basis
+from sloproof.claims.alerts import evaluations
+from sloproof.duration import format_duration
+from sloproof.errors import SettingsError
+from sloproof.finding import Finding, Query, Verdict, worst
+from sloproof.harness import Harness
+from sloproof.model import Notification, Series, Window, ns_from_instant
+from sloproof.prove.cases import ALERT, Case, RowBounds
+from sloproof.prove.timeline import Events
+from sloproof.slo.model import AlertRow, Objective
+from sloproof.slo.verdicts import AlertEvent
+
+CHECK = "prove_live"
+# The counts that a rule divides are as old as its last scrape and evaluation; a threshold is met by so much sooner.
+_EARLY_SHARE = 0.05
+_POLL = timedelta(milliseconds=100)
+_LOOK_SECONDS = 1.0
+_LONGEST_SECONDS = 900.0
+# So much of a fault has to be seen before one can tell that it is too weak for a row.
+_SEEN_LEAST, _SEEN_MOST = timedelta(seconds=2), timedelta(seconds=5)
+
+EventsOf = Callable[[Objective, Window], Events]
+"""Reads an objective's events in a window from the driver's ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRow:
+    """One row of one objective, seen live.
+
+    Attributes:
+        findings: Quiet, firing, delivered, resolved; or one that says why none of these could be judged.
+        event: The instants, for the report.
+    """
+
+    objective: Objective
+    row: AlertRow
+    findings: tuple[Finding, ...]
+    event: AlertEvent
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of its findings."""
+        return worst(finding.verdict for finding in self.findings)
+
+
+class RowWatch:
+    """Watches rows from before a fault until they have cleared.
+
+    Args:
+        harness: On the environment that has the rows' rules loaded.
+        cases: The rows.
+        events_of: Reads the ledger.
+        since: From when on the ledger's events count.
+    """
+
+    def __init__(self, harness: Harness, cases: Sequence[Case], events_of: EventsOf, since: datetime) -> None:
+        self.cases = tuple(cases)
+        self._harness = harness
+        self._events_of = events_of
+        self._since = since
+        self._bounds = RowBounds(harness)
+
+    def await_firing(self, start: datetime) -> None:
+        """Wait until every row that a fault has to make fire is delivered or overdue.
+
+        Args:
+            start: When the fault began.
+        """
+
+        def is_over(case: Case, events: Events, now: datetime) -> bool:
+            moment = case.condition.first(events, start, now)
+            if moment is not None:
+                return now > moment + self._bounds.delivered(case).latest
+            return not _can_fire(case, events, start, now)
+
+        self._await(lambda case: self._has(case, "firing", start), is_over)
+
+    def await_clearing(self, end: datetime) -> None:
+        """Wait until the all-clear of every row that has fired is delivered or overdue.
+
+        Args:
+            end: When the fault ended.
+        """
+
+        def is_over(case: Case, events: Events, now: datetime) -> bool:
+            moment = case.condition.first(events, end, now, holds=False)
+            late = moment is not None and now > moment + self._bounds.resolved(case).latest
+            return late or not self._has(case, "firing", self._since)
+
+        self._await(lambda case: self._has(case, "resolved", end), is_over)
+
+    def _await(self, has_come: Callable[[Case], bool], is_over: Callable[[Case, Events, datetime], bool]) -> None:
+        waiting = list(self.cases)
+        ends = time.monotonic() + _LONGEST_SECONDS
+        looked = time.monotonic()
+        while waiting and time.monotonic() < ends:
+            self._harness.linger(_POLL)
+            waiting = [case for case in waiting if not has_come(case)]
+            # The ledger grows all the time: reading it is the dear part.
+            if time.monotonic() - looked < _LOOK_SECONDS:
+                continue
+            looked = time.monotonic()
+            now = datetime.now(UTC)
+            events = {case.objective.id: self._events(case, now) for case in waiting}
+            waiting = [case for case in waiting if not is_over(case, events[case.objective.id], now)]
+
+    def _events(self, case: Case, until: datetime) -> Events:
+        return self._events_of(case.objective, Window(self._since, until))
+
+    def _has(self, case: Case, status: str, since: datetime) -> bool:
+        return any(one.status == status and one.received >= since and case.is_of(one) for one in self._notifications())
+
+    def _notifications(self) -> tuple[Notification, ...]:
+        receiver = self._harness.clients.receiver
+        if receiver is None:
+            raise SettingsError("expected a receiver of notifications, but this environment has none")
+        return receiver.notifications()
+
+    def judge(self, calm: Window, fault: Window, until: datetime) -> tuple[LiveRow, ...]:
+        """Judge each row's life.
+
+        Args:
+            calm: The stretch of healthy load before the fault.
+            fault: From the fault's begin to its end.
+            until: How far the evidence reaches: an instant after the barrier.
+        """
+        return tuple(self._judge(case, calm, fault, until) for case in self.cases)
+
+    def _judge(self, case: Case, calm: Window, fault: Window, until: datetime) -> LiveRow:
+        events = self._events(case, until)
+        fires = case.condition.first(events, fault.start, fault.end)
+        clears = case.condition.first(events, fault.end, until, holds=False)
+        prometheus = self._harness.clients.prometheus
+        stretch = Window(calm.start, until)
+        alerts = prometheus.samples(case.selector, stretch).series
+        notifications = [one for one in self._notifications() if case.is_of(one)]
+        query = Query("prometheus", case.selector, prometheus.query_url(case.selector, until))
+        if fires is None or clears is None:
+            finding = _not_reached(case, has_fired=fires is not None, query=query, until=until)
+            return LiveRow(case.objective, case.row, (finding,), _event(case, alerts, notifications))
+        lead, tail = fires - fault.start, clears - fault.end
+        bounds = self._bounds
+        early = (lead + calm.duration) * _EARLY_SHARE + 2 * bounds.scrape + 2 * bounds.evaluation
+        evidence = AlertEvidence(
+            name=ALERT,
+            alerts=alerts,
+            notifications=notifications,
+            quiet=calm,
+            fault=fault,
+            until=until,
+            evaluations=evaluations(self._harness, stretch),
+            labels={**case.labels, "severity": case.row.severity.value, "sloth_slo": case.objective.slo},
+            annotations=("title", "summary", "description"),
+            among=case.labels,
+        )
+        findings = alert_lifecycle.judge(
+            evidence,
+            Basis(at=until, window=stretch, queries=(query,)),
+            firing=_shifted(bounds.firing(case), lead, "by the ledger the budget is spent", early),
+            delivered=_shifted(bounds.delivered(case), lead, "by the ledger the budget is spent"),
+            cleared=_shifted(bounds.cleared(case), tail, "by the ledger the burn is over"),
+            resolved=_shifted(bounds.resolved(case), tail, "by the ledger the burn is over"),
+            max_gap=bounds.max_gap,
+        )
+        latest = (fires + bounds.firing(case).latest, clears + bounds.cleared(case).latest)
+        return LiveRow(case.objective, case.row, findings, _event(case, alerts, notifications, *latest))
+
+
+def _can_fire(case: Case, events: Events, start: datetime, now: datetime) -> bool:
+    """Return whether a fault is bad enough for a row, as far as can be seen."""
+    seen = min(now - start, _SEEN_MOST)
+    if seen < _SEEN_LEAST:
+        return True
+    bad, valid = events.counts(ns_from_instant(now - seen), ns_from_instant(now))
+    return valid == 0 or bad > case.row.factor * case.objective.budget * valid
+
+
+def _not_reached(case: Case, *, has_fired: bool, query: Query, until: datetime) -> Finding:
+    return Finding(
+        check=CHECK,
+        verdict=Verdict.INCONCLUSIVE,
+        claim=f"{case.objective.id} {case.row.name} fires on a real fault, and clears",
+        expected=f"a fault that burns the budget {float(case.row.factor):g} times too fast, and its end",
+        measured=f"by the ledger, the row's condition never {'ceased' if has_fired else 'came'} to hold",
+        at=until,
+        queries=(query,),
+        hint="a stronger fault (annotation sloproof/fault), or a lower target, makes the row reachable",
+    )
+
+
+def _shifted(bound: Bound, by: timedelta, why: str, early: timedelta | None = None) -> Bound:
+    """Return a bound that is counted from the fault's begin or end instead."""
+    latest = by + bound.latest
+    earliest = max(by - early, timedelta(0)) if early is not None else timedelta(0)
+    return Bound(latest, f"{why} after {format_duration(by)} + {bound.text} = {format_duration(latest)}", earliest)
+
+
+def _event(
+    case: Case,
+    alerts: Sequence[Series],
+    notifications: Sequence[Notification],
+    bound: datetime | None = None,
+    clear_bound: datetime | None = None,
+) -> AlertEvent:
+    """Return the row's instants for the report."""
+    active = [one.time for series in alerts for one in series.samples]
+    firing = [one.time for series in alerts if series.labels.get("alertstate") == "firing" for one in series.samples]
+    delivered = [one.received for one in notifications if one.status == "firing"]
+    cleared = [one.received for one in notifications if one.status == "resolved"]
+    return AlertEvent(
+        row=case.row.name,
+        severity=case.row.severity.value,
+        pending=min(active, default=None),
+        firing=min(firing, default=None),
+        delivered=min(delivered, default=None),
+        cleared=min(cleared, default=None),
+        bound=bound,
+        clear_bound=clear_bound,
+    )
