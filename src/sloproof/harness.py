@@ -257,10 +257,15 @@ class Harness:
             settings=self.settings,
             prometheus=self.clients.prometheus,
             loki=self.clients.loki,
-            ledger=Ledger.open(self._ledger_dir),
+            ledger=self.ledger,
             before=before,
             after=self.anchor(rules=rules),
         )
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the record of all that was sent, as far as it is written."""
+        return Ledger.open(self._ledger_dir)
 
     @property
     def scrape_interval(self) -> timedelta:

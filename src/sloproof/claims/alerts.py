@@ -7,7 +7,7 @@ of the scrape, and Alertmanager's waits.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ import yaml
 
 from sloproof.checks import alert_lifecycle
 from sloproof.checks.alert_lifecycle import AlertEvidence, Bound
-from sloproof.checks.evidence import Basis
+from sloproof.checks.evidence import Basis, selector_text
 from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import FeatureError, SettingsError
 from sloproof.finding import Finding, Query, Verdict
@@ -178,10 +178,20 @@ def evaluations(harness: Harness, stretch: Window) -> list[datetime]:
     return [stretch.start.fromtimestamp(value, stretch.start.tzinfo) for value in fewest]
 
 
-def none_active(harness: Harness, window: Window, name: str = "") -> Finding:
-    """Judge whether no alert, or not the one of a name, was pending or firing at any evaluation of a stretch."""
+def none_active(
+    harness: Harness, window: Window, name: str = "", *, labels: Mapping[str, str] | None = None
+) -> Finding:
+    """Judge whether no alert was pending or firing at any evaluation of a stretch.
+
+    Args:
+        harness: On the environment.
+        window: The stretch.
+        name: Only alerts of this name.
+        labels: Only alerts with these labels.
+    """
     prometheus = harness.clients.prometheus
-    selector = f'ALERTS{{alertname="{name}"}}' if name else "ALERTS"
+    wanted = ({"alertname": name} if name else {}) | dict(labels or {})
+    selector = selector_text({"__name__": "ALERTS", **wanted}) if wanted else "ALERTS"
     found = prometheus.samples(selector, window).series
     names = sorted(
         {
@@ -195,10 +205,14 @@ def none_active(harness: Harness, window: Window, name: str = "") -> Finding:
     return Finding(
         check=alert_lifecycle.CHECK,
         verdict=verdict,
-        claim=f"{name or 'no alert'} was {'neither pending nor' if name else 'pending or'} firing",
+        claim=f"{name or 'no alert'}{_having(labels)} was {'neither pending nor' if name else 'pending or'} firing",
         expected=f"none, at each of {len(moments)} evaluations or more",
         measured=", ".join(names) or "none",
         at=window.end,
         queries=(Query("prometheus", selector, prometheus.query_url(selector, window.end)),),
         hint="" if moments else "no rule was evaluated in the stretch, so silence means nothing",
     )
+
+
+def _having(labels: Mapping[str, str] | None) -> str:
+    return " of " + ", ".join(f"{name} {text}" for name, text in labels.items()) if labels else ""

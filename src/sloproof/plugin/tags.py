@@ -17,6 +17,7 @@ _KNOWN = pytest.StashKey[frozenset[str]]()
 _OWN = {
     "slow": "takes more than a few seconds",
     "serial": "must not share the environment with another scenario while it runs",
+    "slo": "needs the rules of the project's SLO documents, with time compressed",
     "nightly": "too long for every change",
 }
 # Marks that say nothing without arguments, and a tag cannot have any.

@@ -1,12 +1,13 @@
-"""Reads what an objective counts from the load driver's ledger, through the questions that its document gives."""
+"""What an objective counts, as it really was: from the driver's ledger, or from what was stopped and when."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sloproof.load.ledger import Ledger
-from sloproof.model import Window
+from sloproof.model import Window, ns_from_instant
 from sloproof.prove.timeline import Events
 from sloproof.slo.ledger_query import parse_ledger_query
 from sloproof.slo.model import Objective
@@ -34,3 +35,26 @@ def events_from(ledger: Ledger) -> Callable[[Objective, Window], Events]:
         return Events.of(bad, valid)
 
     return events_of
+
+
+@dataclass(slots=True)
+class Outage:
+    """A component that is stopped: what a scrape finds, one event an interval, bad from its stop to its end.
+
+    Attributes:
+        start: When it was told to stop.
+        scrape: How often it is scraped.
+        end: When it was ready again; None while it is stopped.
+    """
+
+    start: datetime
+    scrape: timedelta
+    end: datetime | None = None
+
+    def events_of(self, _objective: Objective, window: Window) -> Events:
+        """Return what the scrapes of a window find."""
+        step = self.scrape // timedelta(microseconds=1) * 1000
+        valid = range(ns_from_instant(window.start), ns_from_instant(window.end) + 1, step)
+        first = ns_from_instant(self.start)
+        last = ns_from_instant(self.end or window.end)
+        return Events.of((at for at in valid if first <= at <= last), valid)

@@ -6,16 +6,16 @@ read from Prometheus and from the receiver behind Alertmanager.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sloproof.finding import Finding, Verdict
 from sloproof.harness import Harness
 from sloproof.load.profile import Profile
 from sloproof.model import Window
 from sloproof.prove.cases import cases_of
+from sloproof.prove.faults import Fault, read_fault, rounds_of
+from sloproof.prove.ledger_events import Outage
 from sloproof.prove.watch import CHECK, EventsOf, LiveRow, RowWatch
 from sloproof.slo.model import AlertRow, Objective
 from sloproof.slo.verdicts import AlertEvent
@@ -33,7 +33,7 @@ def prove_live(
 ) -> tuple[LiveRow, ...]:
     """Break the service for every objective that says how, and judge each of their rows.
 
-    Objectives whose faults do not contradict each other are proven in one round.
+    Objectives whose faults do not contradict each other are broken at once.
 
     Args:
         harness: On an environment that has the objectives' rules loaded.
@@ -45,39 +45,51 @@ def prove_live(
     Returns:
         A row each; those of objectives that say no fault or no truth are inconclusive.
     """
-    able = [one for one in objectives if one.rows and one.fault and one.truth]
+    able = [one for one in objectives if one.rows and one.fault and (one.truth or read_fault(one).stopped)]
     rows = [_unprovable(one, row) for one in objectives if one not in able for row in one.rows]
-    for fault, group in _rounds(able):
-        rows += _round(harness, group, fault, events_of, quiet, tell)
-    return tuple(rows)
-
-
-def _round(
-    harness: Harness,
-    objectives: Sequence[Objective],
-    fault: dict[str, Any],
-    events_of: EventsOf,
-    quiet: timedelta,
-    tell: Callable[[str], None],
-) -> tuple[LiveRow, ...]:
+    if not able:
+        return tuple(rows)
     before = harness.begin(_load(harness), "proof")
+    watched: list[tuple[RowWatch, Window]] = []
     try:
         harness.linger(quiet)
         calm = Window(before.at, datetime.now(UTC))
-        cases = [case for one in objectives for case in cases_of(harness, one)]
-        watch = RowWatch(harness, cases, events_of, before.at)
-        harness.clients.service.set_faults(fault)
-        start = datetime.now(UTC)
-        tell(f"fault {json.dumps(fault)} is set; {len(cases)} rows have to fire")
-        watch.await_firing(start)
-        harness.clients.service.clear_faults()
-        end = datetime.now(UTC)
-        tell(f"the fault has ended after {(end - start).total_seconds():.0f} s; the rows have to clear")
-        watch.await_clearing(end)
+        for fault, group in rounds_of(able):
+            watched.append(_break(harness, fault, group, events_of, before.at, tell))
+        # Alerts of the first round clear while the next one burns, so all are waited for at the end.
+        for watch, window in watched:
+            watch.await_clearing(window.end)
     finally:
         harness.restore()
     until = harness.anchor(rules=True).at
-    return watch.judge(calm, Window(start, end), until)
+    return (*rows, *(row for watch, window in watched for row in watch.judge(calm, window, until)))
+
+
+def _break(
+    harness: Harness,
+    fault: Fault,
+    objectives: Sequence[Objective],
+    events_of: EventsOf,
+    since: datetime,
+    tell: Callable[[str], None],
+) -> tuple[RowWatch, Window]:
+    """Set a fault, let it last until each row has fired or is overdue, and end it."""
+    cases = [case for one in objectives for case in cases_of(harness, one)]
+    start = datetime.now(UTC)
+    scrape = harness.scrape_interval
+    if fault.stopped:
+        outage = Outage(start, scrape)
+        events_of = outage.events_of
+    watch = RowWatch(harness, cases, events_of, since)
+    fault.set(harness)
+    tell(f"{fault}; {len(cases)} rows have to fire")
+    watch.await_firing(start)
+    fault.end(harness)
+    end = datetime.now(UTC)
+    if fault.stopped:
+        outage.end = end
+    tell(f"mended after {(end - start).total_seconds():.0f} s; the rows have to clear")
+    return watch, Window(start, end)
 
 
 def _load(harness: Harness) -> Profile:
@@ -102,18 +114,3 @@ def _unprovable(objective: Objective, row: AlertRow) -> LiveRow:
         hint=f"add the annotation to the document at {objective.place}; docs/slo-documents.md tells how",
     )
     return LiveRow(objective, row, (finding,), AlertEvent(row.name, row.severity.value))
-
-
-def _rounds(objectives: Sequence[Objective]) -> list[tuple[dict[str, Any], list[Objective]]]:
-    """Return objectives in groups whose faults do not contradict each other, each with the faults as one."""
-    rounds: list[tuple[dict[str, Any], list[Objective]]] = []
-    for one in objectives:
-        fault = json.loads(one.fault)
-        for merged, group in rounds:
-            if all(merged.get(key, value) == value for key, value in fault.items()):
-                merged.update(fault)
-                group.append(one)
-                break
-        else:
-            rounds.append((dict(fault), [one]))
-    return rounds

@@ -127,6 +127,41 @@ class RowWatch:
             raise SettingsError("expected a receiver of notifications, but this environment has none")
         return receiver.notifications()
 
+    def judge_delivery(self, start: datetime, until: datetime) -> tuple[Finding, ...]:
+        """Judge whether each row's alert has reached its receiver in time, so far; its end is still to come.
+
+        Args:
+            start: When the fault began.
+            until: How far to look.
+        """
+        return tuple(self._judge_delivery(case, start, until) for case in self.cases)
+
+    def _judge_delivery(self, case: Case, start: datetime, until: datetime) -> Finding:
+        prometheus = self._harness.clients.prometheus
+        query = Query("prometheus", case.selector, prometheus.query_url(case.selector, until))
+        fires = case.condition.first(self._events(case, until), start, until)
+        if fires is None:
+            return _not_reached(case, has_fired=False, query=query, until=until)
+        bound = _shifted(self._bounds.delivered(case), fires - start, "by the ledger the budget is spent")
+        got = min(
+            (
+                one.received
+                for one in self._notifications()
+                if one.status == "firing" and one.received >= start and case.is_of(one)
+            ),
+            default=None,
+        )
+        return Finding(
+            check=alert_lifecycle.CHECK,
+            verdict=Verdict.PASS if got is not None and got - start <= bound.latest else Verdict.FAIL,
+            claim=f"a {case.row.severity.value} for {case.objective.id} ({case.row.name}) is delivered in time",
+            expected=f"{format_duration(bound.latest)} from {start.isoformat(timespec='milliseconds')}: {bound.text}",
+            measured="not delivered" if got is None else f"after {(got - start).total_seconds():.3f} s",
+            at=until,
+            queries=(query,),
+            hint="" if got else "never fired: its labels on both sides of `and`; never delivered: the route",
+        )
+
     def judge(self, calm: Window, fault: Window, until: datetime) -> tuple[LiveRow, ...]:
         """Judge each row's life.
 

@@ -39,6 +39,7 @@ TYPES: dict[str, Callable[[str], Any]] = {
     "duration": Kind(r'[0-9][^"]*', parse_duration),
     "method": Kind(r"[A-Z]+"),
     "probe": Kind(r"liveness|readiness"),
+    "severity": Kind(r"page|ticket"),
     "colour": Kind(r"green|red"),
     "quantity": Kind(r"rate|error ratio"),
 }
