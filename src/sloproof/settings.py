@@ -154,7 +154,7 @@ class SloSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     documents: str = "slo"
     compress: int = 300
-    rate: float = 100.0
+    rate: float = 30.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from sloproof.cli import down, status, steps, tools, up
+from sloproof.cli import down, lint, rules, status, steps, tools, up
 from sloproof.errors import SloproofError
 
 EXIT_ERROR = 3
 
 
-_COMMANDS = (tools, up, status, down, steps)
+_COMMANDS = (tools, up, status, down, steps, lint, rules)
 
 
 def parser() -> argparse.ArgumentParser:

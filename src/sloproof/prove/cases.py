@@ -6,8 +6,10 @@ computed from what is running.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from sloproof.checks.alert_lifecycle import Bound
 from sloproof.claims.alerts import alertmanager_waits
@@ -15,12 +17,16 @@ from sloproof.duration import format_duration
 from sloproof.errors import SettingsError
 from sloproof.harness import Harness
 from sloproof.model import Notification, Window
+from sloproof.polling import wait_until
 from sloproof.prove.timeline import Condition
 from sloproof.slo.model import AlertRow, Objective, Source
 
 ALERT = "ErrorBudgetBurn"
 # What the programs may add on a busy machine to what they are configured for.
 _SLACK = timedelta(seconds=2)
+# Evaluations come and go by a little; what is longer is a gap.
+_SHORTEST_GAP = timedelta(seconds=1)
+_RECOVERY = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +53,43 @@ class Case:
         return notification.name == ALERT and all(labels.get(name) == text for name, text in self.labels.items())
 
 
-def cases_of(harness: Harness, objective: Objective) -> list[Case]:
+def cases_of(harness: Harness, objective: Objective, outages: Sequence[Window] = ()) -> list[Case]:
     """Return the rows of an objective, each with its condition.
 
+    Args:
+        harness: On the environment that has the objective's rules loaded.
+        objective: Compressed as they are.
+        outages: When something was stopped on purpose; rules that had no data then are not blamed for it.
+
     Raises:
-        SettingsError: The objective's rules have recorded nothing.
+        SettingsError: The objective's rules have recorded nothing: they are not loaded, or select nothing.
+        DeadlineError: They do not record again after an outage.
     """
-    since = known_since(harness, objective)
+    ended = max((one.end for one in outages), default=None)
+    moments = wait_until(
+        lambda: _recorded(harness, objective),
+        # What is recorded after an outage says how long the gap was.
+        lambda found: ended is None or found[-1] > ended,
+        what=f"the rules of {objective.id} record again",
+        timeout=_RECOVERY,
+        interval=timedelta(milliseconds=100),
+        check_alive=harness.environment.check_alive,
+    ).value
+    gaps = tuple(
+        Window(earlier, later)
+        for earlier, later in pairwise(moments)
+        if any(earlier < one.end and one.start < later for one in outages) and later - earlier > _SHORTEST_GAP
+    )
     return [
-        Case(objective, row, Condition(row, objective.budget, since, objective.min_events)) for row in objective.rows
+        Case(objective, row, Condition(row, objective.budget, moments[0], objective.min_events, gaps))
+        for row in objective.rows
     ]
 
 
-def known_since(harness: Harness, objective: Objective) -> datetime:
-    """Return when the rules of an objective began to have data.
-
-    Raises:
-        SettingsError: They have none: they are not loaded, or select nothing.
-    """
-    selector = f'{{__name__=~"slo:sli_valid:.+", sloth_id="{objective.id}"}}'
+def _recorded(harness: Harness, objective: Objective) -> list[datetime]:
+    """Return when the rules of an objective recorded how many events there were, in order."""
+    shortest = format_duration(min(row.short for row in objective.rows))
+    selector = f'slo:sli_valid:increase{shortest}{{sloth_id="{objective.id}"}}'
     now = datetime.now(UTC)
     prometheus = harness.clients.prometheus
     found = prometheus.samples(selector, Window(now - timedelta(hours=1), now)).series
@@ -77,7 +101,7 @@ def known_since(harness: Harness, objective: Objective) -> datetime:
             hint=prometheus.nearest(selector, Window(now - timedelta(minutes=5), now))
             or "are the rules loaded, and do their queries select series that exist? try: sloproof lint",
         )
-    return min(series.samples[0].time for series in found)
+    return sorted({sample.time for series in found for sample in series.samples})
 
 
 class RowBounds:

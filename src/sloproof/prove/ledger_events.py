@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sloproof.load.ledger import Ledger
+from sloproof.harness import Harness
 from sloproof.model import Window, ns_from_instant
 from sloproof.prove.timeline import Events
 from sloproof.slo.ledger_query import parse_ledger_query
@@ -16,10 +16,10 @@ from sloproof.slo.model import Objective
 _LEAD = timedelta(seconds=15)
 
 
-def events_from(ledger: Ledger) -> Callable[[Objective, Window], Events]:
-    """Return what reads an objective's events of a window, each at the end of its request.
+def events_from(harness: Harness) -> Callable[[Objective, Window], Events]:
+    """Return what reads an objective's events of a window from the ledger, as far as it is written.
 
-    The objective must have a `truth`.
+    Each event is at the end of its request. The objective must have a `truth`.
     """
 
     def events_of(objective: Objective, window: Window) -> Events:
@@ -27,7 +27,7 @@ def events_from(ledger: Ledger) -> Callable[[Objective, Window], Events]:
         is_bad = parse_ledger_query(objective.truth.bad, objective.place).matches
         is_valid = parse_ledger_query(objective.truth.total, objective.place).matches
         bad, valid = [], []
-        for entry in ledger.entries(Window(window.start - _LEAD, window.end)):
+        for entry in harness.ledger.entries(Window(window.start - _LEAD, window.end)):
             if is_valid(entry):
                 valid.append(entry.end_ns)
                 if is_bad(entry):

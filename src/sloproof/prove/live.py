@@ -50,19 +50,21 @@ def prove_live(
     if not able:
         return tuple(rows)
     before = harness.begin(_load(harness), "proof")
-    watched: list[tuple[RowWatch, Window]] = []
+    watched: list[tuple[RowWatch, Window, bool]] = []
     try:
         harness.linger(quiet)
         calm = Window(before.at, datetime.now(UTC))
         for fault, group in rounds_of(able):
-            watched.append(_break(harness, fault, group, events_of, before.at, tell))
+            outages = [window for _, window, has_stopped in watched if has_stopped]
+            watch, window = _break(harness, fault, group, events_of, before.at, outages, tell)
+            watched.append((watch, window, bool(fault.stopped)))
         # Alerts of the first round clear while the next one burns, so all are waited for at the end.
-        for watch, window in watched:
+        for watch, window, _ in watched:
             watch.await_clearing(window.end)
     finally:
         harness.restore()
     until = harness.anchor(rules=True).at
-    return (*rows, *(row for watch, window in watched for row in watch.judge(calm, window, until)))
+    return (*rows, *(row for watch, window, _ in watched for row in watch.judge(calm, window, until)))
 
 
 def _break(
@@ -71,10 +73,11 @@ def _break(
     objectives: Sequence[Objective],
     events_of: EventsOf,
     since: datetime,
+    outages: Sequence[Window],
     tell: Callable[[str], None],
 ) -> tuple[RowWatch, Window]:
     """Set a fault, let it last until each row has fired or is overdue, and end it."""
-    cases = [case for one in objectives for case in cases_of(harness, one)]
+    cases = [case for one in objectives for case in cases_of(harness, one, outages)]
     start = datetime.now(UTC)
     scrape = harness.scrape_interval
     if fault.stopped:

@@ -12,13 +12,12 @@ from rich.console import Console
 from sloproof.environment.backends import Wish, find_tools, make_local
 from sloproof.harness import Harness
 from sloproof.load.driver import Driver
-from sloproof.load.ledger import Ledger
 from sloproof.servers import connect
 
 
 @contextmanager
-def standing(wish: Wish, console: Console) -> Iterator[tuple[Harness, Ledger]]:
-    """Bring an environment up, and yield a harness on it and the ledger that its loads are written to.
+def standing(wish: Wish, console: Console) -> Iterator[Harness]:
+    """Bring an environment up, and yield a harness on it.
 
     Raises:
         ToolError: A program of the environment cannot be had.
@@ -46,7 +45,7 @@ def standing(wish: Wish, console: Console) -> Iterator[tuple[Harness, Ledger]]:
                 run_id=wish.run_id,
             )
             try:
-                yield harness, Ledger.open(ledger_dir)
+                yield harness
             finally:
                 harness.close()
         finally:

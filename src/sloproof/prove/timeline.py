@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from sloproof.model import instant_from_ns, ns_from_instant
+from sloproof.model import Window, instant_from_ns, ns_from_instant
 from sloproof.slo.model import AlertRow
 
 _STEP_NS = 20_000_000  # how finely a crossing is looked for; a tenth of the fastest scrape in use
@@ -47,12 +47,14 @@ class Condition:
         budget: Of the objective.
         known_since: Since when the rules have had data; what lies before counts as good traffic at the same rate.
         min_events: Valid events in the long window below which the condition does not hold.
+        unknown: Stretches since then in which the rules had no data, such as while the service was down.
     """
 
     row: AlertRow
     budget: Fraction
     known_since: datetime
     min_events: int = 0
+    unknown: tuple[Window, ...] = ()
 
     def holds(self, events: Events, instant_ns: int) -> bool:
         """Return whether the budget burns faster than the row allows in both windows that end at an instant."""
@@ -64,8 +66,16 @@ class Condition:
         bad, valid = events.counts(instant_ns - long_ns, instant_ns)
         if not valid or valid < self.min_events:
             return False
-        known = min(max(instant_ns - ns_from_instant(self.known_since), 0), long_ns)
-        return Fraction(bad, valid) * Fraction(known, long_ns) > threshold
+        return Fraction(bad, valid) * Fraction(self._known_ns(instant_ns, long_ns), long_ns) > threshold
+
+    def _known_ns(self, instant_ns: int, long_ns: int) -> int:
+        """Return for how much of the long window the rules had data."""
+        start_ns = max(ns_from_instant(self.known_since), instant_ns - long_ns)
+        lost = (
+            min(ns_from_instant(gap.end), instant_ns) - max(ns_from_instant(gap.start), start_ns)
+            for gap in self.unknown
+        )
+        return max(instant_ns - start_ns - sum(max(one, 0) for one in lost), 0)
 
     def first(self, events: Events, start: datetime, end: datetime, *, holds: bool = True) -> datetime | None:
         """Return when in a stretch the condition first holds, or first does not; None where that never is so."""

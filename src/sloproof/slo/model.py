@@ -150,6 +150,7 @@ class AlertRow:
         hold: How long it must be so before the alert fires (`for`).
         resolved: Whether someone is told when it ends.
         targets: Names of the notification targets.
+        missing: Whether the same are told when data is missing.
     """
 
     name: str
@@ -160,6 +161,7 @@ class AlertRow:
     hold: timedelta = timedelta(0)
     resolved: bool = True
     targets: tuple[str, ...] = ()
+    missing: bool = False
     place: Place | None = None
 
 
@@ -190,6 +192,8 @@ class Objective:
         labels: Of the document, each to its values joined by commas.
         truth: The same events as the driver sees them; None where nothing is said.
         fault: What makes the service miss the objective: a JSON object for its fault switch; empty where there is none.
+        notes: What the documents say that changes no rule and no verdict, such as the description of a policy: where it
+            stands and the text, in the order read.
     """
 
     service: str
@@ -210,6 +214,7 @@ class Objective:
     labels: tuple[tuple[str, str], ...] = ()
     truth: Truth | None = None
     fault: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> str:
