@@ -161,8 +161,8 @@ BAD = [
         "Feature: F\n  Scenario: S\n    And a thing\n", ["3: follows no step: And a thing"], id="And comes first"
     ),
     pytest.param(
-        "@slwo\nFeature: F\n  Scenario: S\n    Given a thing\n",
-        ["1: unknown tag @slwo", "did you mean @slow?"],
+        "@nigthly\nFeature: F\n  Scenario: S\n    Given a thing\n",
+        ["1: unknown tag @nigthly", "did you mean @nightly?"],
         id="misspelt tag",
     ),
     pytest.param(

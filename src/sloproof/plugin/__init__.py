@@ -31,6 +31,7 @@ _RUNNING = (
     "sloproof.steps.metrics",
     "sloproof.steps.probes",
     "sloproof.steps.service",
+    "sloproof.steps.slos",
     "sloproof.steps.traffic",
 )
 

@@ -33,6 +33,12 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     node.config.stash[running.CONTROLLER].farewell(node.gateway.id, output, error)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put scenarios about error budgets before all others: what the others spend of a budget stays spent."""
+    running.budgets_first(items)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make the run, if there are scenarios to run."""
     running.begin(session)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools, make_local, note, state_file
 from sloproof.environment.base import Environment
+from sloproof.environment.components import ExtraRules
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import (
     ComponentExitedError,
@@ -25,7 +27,7 @@ from sloproof.errors import (
     ToolError,
 )
 from sloproof.harness import Harness
-from sloproof.plugin.collect import collected_features
+from sloproof.plugin.collect import ScenarioItem, collected_features
 from sloproof.plugin.interruption import Interruption
 from sloproof.plugin.options import Options, read_options
 from sloproof.plugin.recorder import RECORDER
@@ -33,12 +35,15 @@ from sloproof.plugin.run_record import run_record
 from sloproof.plugin.session import RunSession, new_run_id
 from sloproof.plugin.tags import missing_capabilities, tags_of
 from sloproof.plugin.workers import Controller, hand_over, place_of
+from sloproof.prove.local_rules import compressed_objectives, compressed_rules
 from sloproof.report.junit import junit
 from sloproof.report.record import RunRecord
 from sloproof.report.terminal import closing_lines
 from sloproof.report.write import write_report, write_whole
 from sloproof.settings import Settings, load_settings
 
+# Scenarios with this tag need the rules of the SLO documents; without one, nobody pays for their evaluation.
+_SLO = "slo"
 SESSION = pytest.StashKey[RunSession]()
 INTERRUPTION = pytest.StashKey[Interruption]()
 RECORD = pytest.StashKey[RunRecord]()
@@ -72,6 +77,8 @@ def begin(session: pytest.Session) -> None:
         config.stash[REFUSAL] = error
         return
     reports = _reports(config, settings)
+    with_rules = any(_SLO in tags_of(item) for item in session.items)
+    rules = partial(_own_rules, config.rootpath, settings) if with_rules else lambda: None
     place = place_of(config)
     run_id = new_run_id(datetime.now(UTC)) if place is None else place.own_id
     run = RunSession(
@@ -79,7 +86,7 @@ def begin(session: pytest.Session) -> None:
         root=config.rootpath,
         run_id=run_id,
         folder=reports / run_id if place is None else place.folder(reports),
-        make_environment=lambda: _make_environment(config, run, options),
+        make_environment=lambda: _make_environment(config, run, options, rules),
         keep=options.keep or options.reuse,
         uncaptured=_uncaptured(config),
     )
@@ -114,7 +121,21 @@ def harness_of(config: pytest.Config) -> Harness:
     return config.stash[SESSION].up()
 
 
-def _make_environment(config: pytest.Config, run: RunSession, options: Options) -> Environment:
+def budgets_first(items: list[pytest.Item]) -> None:
+    """Move the scenarios that need unspent error budgets before the other scenarios; tests keep their places."""
+    places = [place for place, item in enumerate(items) if isinstance(item, ScenarioItem)]
+    ordered = sorted((items[place] for place in places), key=lambda item: _SLO not in tags_of(item))
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
+def _own_rules(root: Path, settings: Settings) -> ExtraRules:
+    return compressed_rules(compressed_objectives(root, settings), root, settings)
+
+
+def _make_environment(
+    config: pytest.Config, run: RunSession, options: Options, rules: Callable[[], ExtraRules | None]
+) -> Environment:
     """Return the backend, not yet started.
 
     Raises:
@@ -137,6 +158,7 @@ def _make_environment(config: pytest.Config, run: RunSession, options: Options) 
         environ=dict(os.environ),
         tools_mirror=options.tools_mirror,
         tools_offline=options.tools_offline,
+        rules=rules(),
     )
     run.tools = find_tools(wish, Console(stderr=True))
     return make_local(wish, run.tools)
