@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +44,8 @@ class Wish:
     rules: ExtraRules | None = None
 
 
-def find_tools(wish: Wish, console: Console) -> Mapping[str, Tool]:
-    """Return the programs of the local environment, obtaining what is missing and saying so on a console.
+def find_tools(wish: Wish, console: Console, names: Sequence[str] = TOOLS) -> Mapping[str, Tool]:
+    """Return programs, those of the local environment by default, obtaining what is missing and saying so.
 
     Raises:
         ToolError: One can be had by no way.
@@ -54,7 +54,7 @@ def find_tools(wish: Wish, console: Console) -> Mapping[str, Tool]:
     lock = load_lock(platform_file(platform_dir, "tools.lock"))
     with showing(console) as progress:
         return resolve(
-            TOOLS,
+            names,
             lock=lock,
             cache_dir=default_cache_dir(wish.environ),
             path=wish.environ.get("PATH", ""),

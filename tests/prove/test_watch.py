@@ -1,0 +1,123 @@
+"""A row's alert that lies about when it fires, whom it tells and when it clears is told from one that does not."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from sloproof.finding import Verdict
+from sloproof.model import Notification, Sample, Series, Window, ns_from_instant
+from sloproof.prove.cases import ALERT, Case
+from sloproof.prove.timeline import Condition, Events
+from sloproof.prove.watch import LiveRow, RowWatch
+from sloproof.slo.model import AlertRow, Severity
+from tests.claims.test_alerts import EVALUATED, Alerting, evaluations
+from tests.fakes import after, seconds
+from tests.slo.objectives import objective
+
+ROW = AlertRow("page-quick", Severity.PAGE, seconds(12), seconds(1), Fraction(72, 5))
+SLO = objective(target=Fraction("0.95"), rows=(ROW,))
+CASE = Case(SLO, ROW, Condition(ROW, SLO.budget, after(0)))
+LABELS = {
+    "alertname": ALERT, "sloth_id": SLO.id, "row": ROW.name, "severity": "page", "sloth_slo": SLO.slo,
+}  # fmt: skip
+TEXTS = {"title": "t", "summary": "s", "description": "d"}
+CALM, FAULT, UNTIL = Window(after(20), after(30)), Window(after(30), after(45)), after(60)
+# All is bad from 30 to 45: the budget is spent 0.72 * 12 s after that begins, and forgotten 0.28 s after its end.
+FIRES, CLEARS = 38.6, 45.3
+
+
+def events() -> Events:
+    at = [number / 100 for number in range(6000)]
+    return Events.of(
+        (ns_from_instant(after(one)) for one in at if 30 <= one < 45), (ns_from_instant(after(one)) for one in at)
+    )
+
+
+def seen(
+    folder: Path,
+    *,
+    fires: float | None = FIRES + 0.3,
+    clears: float = CLEARS + 0.2,
+    delivered: float | None = FIRES + 0.5,
+    resolved: float | None = CLEARS + 0.6,
+    labels: dict[str, str] | None = None,
+) -> LiveRow:
+    told = {**LABELS, **(labels or {})}
+    instants: dict[Literal["firing", "resolved"], float | None] = {"firing": delivered, "resolved": resolved}
+    got = [
+        Notification(after(at), status, told, TEXTS, after(0), None, "r")
+        for status, at in instants.items()
+        if at is not None
+    ]
+    made = Alerting(folder, *got)
+    steps = [after(number / 5) for number in range(50, 300)]
+    firing = tuple(Sample(one, 1.0) for one in steps if fires is not None and after(fires) <= one < after(clears))
+    made.prometheus.stored = {
+        CASE.selector: (Series({**told, "__name__": "ALERTS", "alertstate": "firing"}, firing),) if firing else (),
+        EVALUATED: (evaluations(*(number / 5 for number in range(50, 310))),),
+    }
+    (row,) = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0)).judge(CALM, FAULT, UNTIL)
+    made.harness.close()
+    return row
+
+
+def test_an_honest_alert_passes(tmp_path: Path) -> None:
+    row = seen(tmp_path)
+
+    assert [one.verdict for one in row.findings] == [Verdict.PASS] * 4
+    assert row.event.firing is not None
+    assert row.event.bound is not None
+    assert row.event.firing < row.event.bound
+
+
+@pytest.mark.parametrize(
+    ("lie", "number"),
+    [
+        ({"fires": None, "delivered": None, "resolved": None}, 1),
+        ({"fires": FIRES + 5}, 1),
+        ({"fires": 31.0}, 1),  # on less than the budget that it says
+        ({"delivered": None}, 2),
+        ({"delivered": FIRES + 6}, 2),
+        ({"clears": CLEARS + 8}, 3),
+        ({"resolved": None}, 3),
+        ({"fires": 25.0}, 0),
+    ],
+)
+def test_a_lie_turns_its_finding_red(tmp_path: Path, lie: dict[str, float | None], number: int) -> None:
+    row = seen(tmp_path, **lie)  # type: ignore[arg-type]
+
+    assert row.findings[number].verdict is Verdict.FAIL
+    assert row.verdict is Verdict.FAIL
+
+
+def test_an_alert_with_another_severity_is_not_taken_for_the_right_one(tmp_path: Path) -> None:
+    assert seen(tmp_path, labels={"severity": "ticket"}).verdict is Verdict.FAIL
+
+
+def test_a_fault_that_never_spends_the_budget_proves_nothing(tmp_path: Path) -> None:
+    made = Alerting(tmp_path)
+    watch = RowWatch(made.harness, [CASE], lambda _objective, _window: Events.of([], []), after(0))
+
+    (row,) = watch.judge(CALM, FAULT, UNTIL)
+    (delivery,) = watch.judge_delivery(FAULT.start, UNTIL)
+
+    assert row.verdict is delivery.verdict is Verdict.INCONCLUSIVE
+    assert "never came to hold" in row.findings[0].measured
+    made.harness.close()
+
+
+@pytest.mark.parametrize(("delivered", "verdict"), [(39.0, Verdict.PASS), (45.0, Verdict.FAIL), (None, Verdict.FAIL)])
+def test_delivery_is_judged_against_the_ledger(tmp_path: Path, delivered: float | None, verdict: Verdict) -> None:
+    got = [] if delivered is None else [Notification(after(delivered), "firing", LABELS, TEXTS, after(0), None, "r")]
+    made = Alerting(tmp_path, *got)
+
+    (found,) = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0)).judge_delivery(
+        FAULT.start, UNTIL
+    )
+
+    assert found.verdict is verdict
+    made.harness.close()
