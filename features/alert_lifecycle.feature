@@ -2,8 +2,9 @@ Feature: Alerts
   An alert is quiet while all is well, fires in time on a real fault, reaches its receiver, and clears in time.
 
   Scenario: A failing database pages someone, in time, and the page clears
-    Given load of 40 requests a second on the usual mix
-    And alert "ErrorRatioHigh" has been quiet for "1 s"
+    Given the database fails for 0 % of requests
+    And load of 40 requests a second on the usual mix
+    And alert "ErrorRatioHigh" has been quiet for "500 ms"
     When the database fails for 80 % of requests
     Then alert "ErrorRatioHigh" fires within its bound
     And a page for alert "ErrorRatioHigh" is delivered within its bound
@@ -12,7 +13,7 @@ Feature: Alerts
 
   @needs_processes @serial
   Scenario: A dead service pages someone, in time
-    Given alert "ServiceDown" has been quiet for "1 s"
+    Given alert "ServiceDown" has been quiet for "500 ms"
     When component "service" is stopped
     Then alert "ServiceDown" fires within its bound
     And a page for alert "ServiceDown" is delivered within its bound

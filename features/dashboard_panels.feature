@@ -3,7 +3,7 @@ Feature: Dashboards
 
   Background:
     Given the database fails for 30 % of requests
-    And load of 80 requests a second on the usual mix has run for "5 s" within this feature
+    And load of 130 requests a second on the usual mix has run for "3 s" within this feature
 
   Scenario: Every panel of the service's dashboard answers with fresh data
     Then every panel of dashboard "users-api.json" answers with fresh data

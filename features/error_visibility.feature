@@ -3,7 +3,7 @@ Feature: Error visibility
 
   Scenario: Every error under load is visible in all three places
     Given the database fails for 30 % of requests
-    When load of 100 requests a second runs for "1 s" on the usual mix
+    When load of 200 requests a second runs for "500 ms" on the usual mix
     Then every error is visible in the request count, in the error count and in the log
 
   Scenario Outline: <what> is visible in all three places

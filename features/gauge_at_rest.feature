@@ -18,8 +18,8 @@ Feature: In-flight gauge at rest
     Then nothing is in flight
 
   Scenario: What is in flight is seen while it is in flight
-    Given every query takes "1 s" longer
-    And load of 10 requests a second to GET "/api/users"
+    Given every query takes "500 ms" longer
+    And load of 20 requests a second to GET "/api/users"
     Then the gauge of requests in flight reaches at least 3 within "5 s"
     When the load ends
     Then nothing is in flight

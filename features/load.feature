@@ -11,7 +11,7 @@ Feature: The load driver is honest
 
   Scenario: A request that times out is in the ledger as one that timed out
     Given the service hangs
-    When 4 requests that wait at most "500 ms" are sent to GET "/api/users"
+    When 4 requests that wait at most "300 ms" are sent to GET "/api/users"
     Then the ledger holds 4 requests that failed by "timeout"
     When the service goes on
     Then requests sent, counted and logged agree

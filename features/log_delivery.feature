@@ -2,7 +2,7 @@ Feature: Log delivery
   Every line arrives exactly once, in order, whole, and in time.
 
   Scenario: No line is lost, doubled, reordered or late under load
-    When load of 150 requests a second runs for "2 s" on the usual mix
+    When load of 300 requests a second runs for "1 s" on the usual mix
     Then every line arrives exactly once, in order, within "5 s"
 
   Scenario: A burst is delivered whole

@@ -2,7 +2,7 @@ Feature: Observers alive
   Prometheus, Loki and the shipper dropped, rejected and missed nothing.
 
   Scenario: No observer dropped, rejected or missed anything under load
-    When load of 150 requests a second runs for "1500 ms" on the usual mix
+    When load of 300 requests a second runs for "1 s" on the usual mix
     Then no observer dropped, rejected or missed anything
 
   Scenario: The observers' clocks agree

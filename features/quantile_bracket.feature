@@ -3,7 +3,7 @@ Feature: Quantiles
 
   Scenario Outline: The <quantile> quantile of <path> lies in the bucket of the client's
     Given the database fails for 0 % of requests
-    When load of 90 requests a second to "<path>" runs for "1500 ms"
+    When load of 130 requests a second to "<path>" runs for "1 s"
     Then quantile <quantile> of "<path>" lies in the bucket of the client's
 
     Examples:

@@ -17,7 +17,7 @@ Feature: Request ids
 
   Scenario: Each sampled id joins exactly one line, with the status and a duration that fits
     Given the database fails for 20 % of requests
-    When load of 60 requests a second runs for "1 s" on the usual mix
+    When load of 120 requests a second runs for "500 ms" on the usual mix
     Then each request id joins exactly one line with the same status and a duration that fits
 
   Scenario: An error answer carries its request id too

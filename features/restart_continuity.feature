@@ -10,7 +10,7 @@ Feature: Counters across a restart
   @needs_processes @serial
   Scenario: In-flight requests finish before a drained service ends
     Given every query takes "300 ms" longer
-    And load of 20 requests a second to GET "/api/users"
-    When the service is told to end after "1 s" of that load
+    And load of 40 requests a second to GET "/api/users"
+    When the service is told to end after "500 ms" of that load
     Then every request that it had accepted was answered
     And readiness was red before the service was gone

@@ -3,7 +3,7 @@ Feature: Three-way count
 
   Scenario: The usual mix is counted and logged to the last request
     Given the database fails for 10 % of requests
-    When load of 120 requests a second runs for "2 s" on the usual mix
+    When load of 240 requests a second runs for "1 s" on the usual mix
     Then requests sent, counted and logged agree
     And every request was answered
 
@@ -19,7 +19,7 @@ Feature: Three-way count
       | 500   | /                      |
 
   Scenario: Eight users as fast as they can are counted to the last request
-    When 8 users send requests to GET "/" for "1 s"
+    When 8 users send requests to GET "/" for "500 ms"
     Then requests sent, counted and logged agree
 
   Scenario: The same request sent by every method is counted under the right one

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
+
+from service.exposition import Exposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,13 +45,6 @@ _ERRORS: Mapping[str, tuple[str, ...]] = {
 _PROBES: Mapping[str, tuple[int, ...]] = {"liveness": (200,), "readiness": (200, 503)}
 
 
-class Exposition(NamedTuple):
-    """The body and the content type of an answer to a scrape."""
-
-    body: bytes
-    content_type: str
-
-
 class Metrics:
     """The service's metrics. Children are made once and kept: looking them up costs more than counting.
 
@@ -82,9 +77,6 @@ class Metrics:
         )  # fmt: skip
         self._probes = Counter("app_probe_count", "Probes answered.", ("probe", "http_status"), registry=own)
         self._registry = own
-        if shared is not None:
-            self._registry = CollectorRegistry()
-            self._registry.register(shared)
         self._request_children: dict[tuple[str, str, int], Counter] = {}
         self._latency_children: dict[tuple[str, str], Histogram] = {}
         self._error_children: dict[tuple[str, str], Counter] = {}
@@ -126,6 +118,8 @@ class Metrics:
 
     def expose(self, accept: str) -> Exposition:
         """Return all numbers in the exposition format that an Accept header asks for."""
+        if self._shared is not None:
+            return self._shared.expose(accept)
         encode, content_type = choose_encoder(accept)
         return Exposition(encode(self._registry), content_type)
 

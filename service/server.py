@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import resource
 import signal
 import sys
@@ -30,6 +32,7 @@ _RESERVED_THREADS = 8
 _MAX_CONNECTIONS = 2000
 _MAX_OPEN_FILES = 8192
 _HEARTBEAT_SECONDS = 30
+_REAP_SECONDS = 0.005
 
 
 class ServerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -100,7 +103,23 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             for listener in self.LISTENERS:
                 refuse_newcomers(listener)
         self.app.service.lifecycle.stop()
+        if graceful:
+            graceful = self._end_workers(time.monotonic() + self.cfg.graceful_timeout)
         super().stop(graceful)
+
+    def _end_workers(self, deadline: float) -> bool:
+        """Ask the workers to end and wait for them; return whether they may go on if they have not ended.
+
+        Gunicorn does the same, but looks only ten times a second.
+        """
+        self.kill_workers(signal.SIGTERM)
+        while self.WORKERS and time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):
+                if self.SIG_QUEUE.get_nowait() in {signal.SIGINT, signal.SIGQUIT}:
+                    return False
+            self.reap_workers()
+            time.sleep(_REAP_SECONDS)
+        return True
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

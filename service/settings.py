@@ -125,7 +125,7 @@ class Settings:
     client_seconds: float = _setting(10.0, _seconds(0.1, 600))
     max_requests: int = _setting(0, _whole(0, 10**9))
     max_body_bytes: int = _setting(1024 * 1024, _whole(0, 64 * 1024 * 1024))
-    drain_seconds: float = _setting(0.5, _seconds(0, 600))
+    drain_seconds: float = _setting(0.2, _seconds(0, 600))
     grace_seconds: int = _setting(8, _whole(0, 600))
     warmup_seconds: float = _setting(0.0, _seconds(0, 600))
     hang_limit_seconds: float = _setting(30.0, _seconds(0, 600))

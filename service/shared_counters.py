@@ -5,26 +5,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import mmap_dict, multiprocess
-from prometheus_client.registry import Collector
+
+from service.counter_file import CounterFile
+from service.exposition import Exposition, Layout, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from prometheus_client.metrics_core import Metric
+    from collections.abc import Iterator, Sequence
 
 # These parts of the client have no types.
-_merge: Any = multiprocess.MultiProcessCollector.merge
 _forget_gauges: Any = multiprocess.mark_process_dead
 _Counts: Any = mmap_dict.MmapedDict
 # Counts of workers that ended, in the place of a process id.
 _ENDED = "ended"
+# The one way of putting several workers' gauges together that is known here: added up, over those that live.
+_SUMMED = "livesum"
 
 
-class SharedCounters(Collector):
+class SharedCounters:
     """Reads the files in which the metrics client keeps each worker's numbers.
 
     The files of a worker that ended are added to one archive, so that a scrape costs the same after a thousand
@@ -36,16 +38,59 @@ class SharedCounters(Collector):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._reading = threading.Lock()
+        self._files: dict[str, CounterFile] = {}
+        self._shape: tuple[tuple[tuple[int, int], int], ...] = ()
+        self._layout = Layout(())
+        self._slots: list[list[int]] = []
 
-    def collect(self) -> Iterable[Metric]:
-        """Return every metric, summed over the workers that live and those that ended."""
-        with self._locked(fcntl.LOCK_SH):
-            # Gauges first: whatever is not in flight any more when they are read has been counted by then.
-            found = sorted(self._folder.glob("*.db"), key=lambda path: (not path.name.startswith("gauge_"), path.name))
-            # A worker makes its file before it gives it a size; until then there is nothing in it to read.
-            files = [path for path in found if path.stat().st_size]
-            metrics: Iterable[Metric] = _merge([str(path) for path in files], accumulate=True)
-        return metrics
+    def expose(self, accept: str) -> Exposition:
+        """Return every metric, summed over the workers that live and those that ended.
+
+        Args:
+            accept: The Accept header of who asks.
+        """
+        with self._reading:
+            with self._locked(fcntl.LOCK_SH):
+                files = self._current_files()
+                values = [file.read() for file in files]
+            self._fit(files)
+            sums = [0.0] * len(self._layout.slots)
+            for slots, found in zip(self._slots, values, strict=True):
+                for slot, value in zip(slots, found, strict=True):
+                    sums[slot] += value
+            return self._layout.expose(sums, accept)
+
+    def _current_files(self) -> list[CounterFile]:
+        """Return the files that there are now, those known already as they are known."""
+        current = {}
+        for entry in os.scandir(self._folder):
+            if entry.name.endswith(".db"):
+                known = self._files.get(entry.name)
+                if known is None or known.identity[1] != entry.inode():
+                    known = CounterFile(Path(entry.path))
+                current[entry.name] = known
+        for name, file in self._files.items():
+            if current.get(name) is not file:
+                file.close()
+        self._files = current
+        # Gauges first: whatever is not in flight any more when they are read has been counted by then.
+        return [current[name] for name in sorted(current, key=lambda name: (not name.startswith("gauge_"), name))]
+
+    def _fit(self, files: Sequence[CounterFile]) -> None:
+        """Find the place of each file's values, if there are other files or series than at the last scrape."""
+        shape = tuple((file.identity, len(file.keys)) for file in files)
+        if shape == self._shape:
+            return
+        unfit = [file.mode for file in files if file.kind == "gauge" and file.mode != _SUMMED]
+        if unfit:
+            raise ValueError(f"expected gauges of multiprocess_mode {_SUMMED!r} alone, saw {unfit[0]!r}")
+        keys = [[SeriesKey(file.kind, key) for key in file.keys] for file in files]
+        every = dict.fromkeys(key for of_file in keys for key in of_file)
+        if every.keys() != self._layout.slots.keys():
+            self._layout = Layout(tuple(every))
+        self._slots = [[self._layout.slots[key] for key in of_file] for of_file in keys]
+        self._shape = shape
 
     def retire(self, pid: int) -> None:
         """Move the counts of a worker that ended into the archive, and forget what it had in flight."""

@@ -33,7 +33,7 @@ _HEAD_BYTES = 16 * 1024
 _GLANCE_SECONDS = 0.02
 _LINGER_SECONDS = 2.0
 # A kept connection that was idle through a whole drain gets this long before it is closed.
-_LAST_CALL_SECONDS = 0.2
+_LAST_CALL_SECONDS = 0.1
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _FIRST_SERVER_ERROR = 500
 # By class, first match: what the server answers to what it cannot read. Everything else that it cannot read is a 400.
@@ -231,8 +231,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.app.state_dir.remove()
         if self.nr_conns > 0:
             _log.error("Ended with %d connections unfinished: the time of grace is over", self.nr_conns)
-            # The interpreter would wait for their threads, for as long as their clients please.
-            os._exit(0)
+        # The interpreter would wait for the threads of those, for as long as their clients please; and take itself
+        # apart piece by piece, which nobody needs who is about to be gone.
+        logging.shutdown()
+        os._exit(0)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Close connections soon that say nothing: during the drain every answer asked its client to close."""

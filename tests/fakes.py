@@ -116,6 +116,7 @@ class FakePrometheus(PrometheusClient):
         self.groups: Callable[[], tuple[RuleGroup, ...]] = tuple
         self.names: tuple[str, ...] = ()
         self.asked: list[str] = []
+        self.patience: list[timedelta] = []
         self.clock: Clock | None = None
         self.silence: UnavailableError | None = None
 
@@ -125,6 +126,10 @@ class FakePrometheus(PrometheusClient):
             self.clock.look()
         if self.silence is not None:
             raise self.silence
+
+    def within(self, timeout: timedelta) -> PrometheusClient:
+        self.patience.append(timeout)
+        return self
 
     def query(self, expression: str, at: datetime | None) -> QueryAnswer:
         self._look(expression)
@@ -172,6 +177,11 @@ class FakeLoki(LokiClient):
         self.lines = list(lines)
         self.is_mute = False
         self.asked: list[str] = []
+        self.patience: list[timedelta] = []
+
+    def within(self, timeout: timedelta) -> LokiClient:
+        self.patience.append(timeout)
+        return self
 
     def query_range(self, expression: str, window: Window, *, limit: int | None = None) -> tuple[Stream, ...]:
         self.asked.append(expression)

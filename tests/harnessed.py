@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from sloproof.barrier import Anchor, Barrier
@@ -82,18 +83,24 @@ class FakeBarrier(Barrier):
         self.dead: Mapping[str, str] = {}
         self.asked: list[tuple[bool, bool]] = []
         self.forgotten = 0
-        self.awaited: list[object] = []
+        self.awaited: list[datetime] = []
+        self.observers_lag = seconds(0)
+        self.is_settled = True
 
     def anchor(self, *, rules: bool = False, at_rest: bool = True) -> Anchor:
         self.asked.append((rules, at_rest))
         at = after(len(self.asked))
-        return Anchor(at=at, covers=at, waited=seconds(0.25), log_lag=seconds(0.5), dead=self.dead)
+        lag = seconds(0.5)
+        return Anchor(
+            at=at, covers=at, waited=seconds(0.25), log_lag=lag, dead=self.dead, is_settled=self.is_settled
+        )
 
     def forget(self) -> None:
         self.forgotten += 1
 
-    def await_all_targets(self, after: object) -> None:
+    def await_all_targets(self, after: datetime) -> datetime:
         self.awaited.append(after)
+        return after + self.observers_lag
 
 
 class World:

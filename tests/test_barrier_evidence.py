@@ -220,6 +220,23 @@ def test_stopped_component_is_dead_at_once(name: str, dead: set[str]) -> None:
         assert not {"targets", UP} & set(world.prometheus.asked)
 
 
+@pytest.mark.parametrize(("name", "pipeline"), [("prometheus", METRICS), ("loki", LOGS)])
+def test_frozen_server_is_waited_for_only_a_moment(name: str, pipeline: str) -> None:
+    """What is known to stand still needs no allowance for a busy machine, not even within one request."""
+    world = World(up({0.05: 1}), grace=60)
+    world.settings = msgspec.structs.replace(SETTINGS, logs=msgspec.structs.replace(SETTINGS.logs, ship_seconds=60))
+    world.down = {name: "paused"}
+    world.loki.is_mute = name == "loki"
+    if name == "prometheus":
+        world.prometheus.silence = UnavailableError("no answer", kind="timeout")
+    anchor = world.barrier().anchor()
+    assert pipeline in anchor.dead
+    assert "no answer" in anchor.dead[pipeline] or name == "loki"
+    asked = world.prometheus.patience if name == "prometheus" else world.loki.patience
+    assert asked == [seconds(0.03)]
+    assert anchor.waited < seconds(5)
+
+
 def test_forgotten_death_is_waited_for_in_full() -> None:
     world = World(up({0.05: 1}))
     world.loki.is_mute, world.down = True, {"loki": "paused"}
@@ -259,6 +276,7 @@ def test_gauge_that_never_rests_does_not_hang(value: float) -> None:
     world.service.gauge = lambda: value
     anchor = world.barrier().anchor()
     assert (anchor.at, anchor.dead) == (after(0.05), {})
+    assert not anchor.is_settled
 
 
 def test_gauge_is_waited_for_before_the_sentinel_and_after_it() -> None:
@@ -318,7 +336,7 @@ def test_all_targets_are_those_of_the_observers_too() -> None:
     with pytest.raises(DeadlineError, match="each of 2 targets"):
         world.barrier().await_all_targets(T0)
     world.prometheus.stored["up"] += (up({0.03: 1}, "127.0.0.1:9090"),)
-    world.barrier().await_all_targets(T0)
+    assert world.barrier().await_all_targets(T0) == after(0.03)
 
 
 def test_waited_is_the_time_since_the_anchor_was_asked_for() -> None:

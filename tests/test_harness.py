@@ -68,6 +68,16 @@ def test_baseline_is_new_while_a_pipeline_is_dead(world: World) -> None:
     assert world.harness.baseline() is not first
 
 
+def test_baseline_is_new_while_requests_are_still_in_flight(world: World) -> None:
+    """They are counted and logged later: the next scenario must not be blamed for them."""
+    world.barrier.is_settled = False
+    first = world.harness.anchor()
+    world.barrier.is_settled = True
+    second = world.harness.baseline()
+    assert second is not first
+    assert world.harness.baseline() is second
+
+
 def test_baseline_is_new_while_a_load_runs(world: World) -> None:
     world.harness.begin(profile(world), "background")
     under_load = world.harness.anchor()

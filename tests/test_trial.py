@@ -48,13 +48,11 @@ def test_burst_is_observed_from_its_own_baseline(trial: Trial, world: World) -> 
     assert (trial.observation.before, trial.observation.after) == tuple(world.anchors)
 
 
-def test_load_in_the_background_is_observed_anew_after_its_end(trial: Trial, world: World) -> None:
+def test_load_in_the_background_is_observed_after_its_end_from_its_begin(trial: Trial, world: World) -> None:
     trial.begin(trial_profile(world), "a")
-    during = trial.observation
     trial.end_load()
-    assert trial.observation is not during
-    assert trial.observation.before is during.before
-    assert [at_rest for _, at_rest in world.barrier.asked] == [True, False, True]
+    assert trial.observation.before is world.anchors[0]
+    assert [at_rest for _, at_rest in world.barrier.asked] == [True, True]
 
 
 def trial_profile(world: World) -> Profile:
@@ -97,3 +95,12 @@ def test_recalled_observation_is_judged_again(trial: Trial, world: World) -> Non
     later = Trial(world.harness)
     later.recall(trial.observation)
     assert later.observation is trial.observation
+
+
+def test_a_load_that_is_still_running_is_not_judged(trial: Trial, world: World) -> None:
+    trial.begin(trial_profile(world), "in the background")
+    with pytest.raises(FeatureError, match="still running") as raised:
+        _ = trial.observation
+    assert "When the load ends" in str(raised.value)
+    trial.end_load()
+    assert trial.observation is not None

@@ -42,13 +42,12 @@ _POLL = timedelta(milliseconds=15)
 # A scrape is looked for so many times an interval, within bounds: what looking costs and adds is then a small share.
 _LOOKS_PER_INTERVAL = 40
 _SHORTEST_POLL, _LONGEST_POLL = timedelta(milliseconds=5), timedelta(milliseconds=100)
-# A pipeline that is known to be dead is given this long to show that it has come back.
+# A pipeline that is known to be dead, or part of which was frozen on purpose, is given this long to show that it lives.
 _SECOND_LOOK = timedelta(seconds=1)
 # How long a service may take to account for what it has answered before it is judged as it is.
 _REST = timedelta(seconds=1)
 # How far from its computed bound a healthy pipeline may be on a busy machine before it counts as dead.
 DEFAULT_GRACE = timedelta(seconds=6)
-
 
 _SENTINEL = "-sentinel-"
 
@@ -85,6 +84,8 @@ class Anchor:
         log_at_ns: The time of the sentinel's line, Unix nanoseconds: every line of what happened before is at or
             before it; None where logs are dead.
         dead: Pipelines that gave no evidence, and why.
+        is_settled: Whether the service has accounted for all that was sent: of requests that are still in flight the
+            evidence is yet to come.
     """
 
     at: datetime
@@ -94,6 +95,7 @@ class Anchor:
     log_lag: timedelta | None = None
     log_at_ns: int | None = None
     dead: Mapping[str, str] = field(default_factory=dict)
+    is_settled: bool = True
 
 
 class Barrier:
@@ -159,10 +161,10 @@ class Barrier:
         dead: dict[str, str] = {}
         bounds: dict[str, str] = {}
         # At rest before the sentinel, so that its line is the last; and after it, so that it is counted too.
-        rests = at_rest and self._await_rest()
+        rests = self._await_rest() if at_rest else None
         sentinel = self._sentinel(dead)
         if sentinel is not None and rests:
-            self._await_rest()
+            rests = self._await_rest()
         covers = self._now()
         at = covers
         # Logs first: they come sooner, and how late they were is then not the scrape's doing.
@@ -184,6 +186,7 @@ class Barrier:
             log_lag=line[0] if line else None,
             log_at_ns=line[1] if line else None,
             dead=dead,
+            is_settled=rests is not False,
         )
 
     def _in_bound(self, pipeline: str, dead: dict[str, str], wait: Callable[[timedelta], T]) -> T | None:
@@ -195,11 +198,11 @@ class Barrier:
             dead[pipeline] = f"{' and '.join(stopped)} was stopped"
             return None
         # One deadline a pipeline: one that is known to be dead is given a moment to come back, and none while what
-        # made it so goes on.
+        # made it so goes on. No busy machine is an excuse for what was frozen on purpose: it gets a moment, too.
         if known is not None and down:
             dead[pipeline] = known
             return None
-        grace = self._grace if known is None else _SECOND_LOOK
+        grace = self._grace if known is None and not down else _SECOND_LOOK
         try:
             return wait(grace)
         except (DeadlineError, UnavailableError) as error:
@@ -220,15 +223,18 @@ class Barrier:
             dead[LOGS] = f"the service did not answer the request whose log line was to be looked for: {error}"
             return None
 
-    def _await_rest(self) -> bool:
+    def _await_rest(self) -> bool | None:
         """Wait until the service has accounted for what it has answered: its in-flight gauge is at 0.
+
+        Returns:
+            Whether it is; None where there is nothing to tell by.
 
         Accounting happens after the last byte is sent, so a client can hold an answer that is not counted yet. A gauge
         that never comes down is a claim of its own (`gauge_at_rest`), so it ends this wait without a verdict.
         """
         gauge = self._settings.metrics.in_flight
         if gauge is None or "service" in self._down():
-            return False
+            return None
         try:
             wait_until(
                 lambda: self._service.gauge_value(gauge),
@@ -244,7 +250,8 @@ class Barrier:
 
     def _await_scrape(self, after: datetime, grace: timedelta, bounds: dict[str, str]) -> datetime:
         """Return the timestamp of the youngest of the first good scrapes, one a target, begun after an instant."""
-        targets = self._await_own_targets(grace)
+        prometheus = self._prometheus if grace == self._grace else self._prometheus.within(grace)
+        targets = self._await_own_targets(prometheus, grace)
         # Where nothing tells that accounting has ended, one whole interval more stands in for it.
         scrapes = 1 if self._settings.metrics.in_flight is not None else 2
         interval = max(target.scrape_interval for target in targets)
@@ -259,7 +266,7 @@ class Barrier:
 
         def observe() -> tuple[Series, ...]:
             now = self._now()
-            return self._prometheus.samples(self.up_selector, Window(max(after - reach, now - reach), now)).series
+            return prometheus.samples(self.up_selector, Window(max(after - reach, now - reach), now)).series
 
         def fresh(found: tuple[Series, ...]) -> bool:
             return len(_good_scrapes(found, threshold)) >= len(targets)
@@ -275,12 +282,18 @@ class Barrier:
         )
         return max(_good_scrapes(waited.value, threshold))
 
-    def _await_own_targets(self, grace: timedelta) -> list[Target]:
+    def _await_own_targets(self, prometheus: PrometheusClient, grace: timedelta) -> list[Target]:
         """Return the service's targets: a Prometheus that has just started says it is ready before it has any."""
         job = self._settings.service.name
+        answers: list[tuple[Target, ...]] = []
+
+        def observe() -> list[Target]:
+            answers.append(prometheus.targets())
+            return [target for target in answers[-1] if target.job == job]
+
         try:
             return wait_until(
-                lambda: [target for target in self._prometheus.targets() if target.job == job],
+                observe,
                 bool,
                 what=f"a target of job {job!r}",
                 timeout=grace,
@@ -288,21 +301,23 @@ class Barrier:
                 check_alive=self._check_alive,
             ).value
         except DeadlineError as error:
+            if not answers:
+                raise
             raise DeadlineError(
                 f"expected Prometheus to scrape job {job!r}, but it has no such target",
                 waited=format_duration(grace),
                 hint="look at the scrape configuration: platform/local/prometheus.yml",
             ) from error
 
-    def await_all_targets(self, after: datetime) -> None:
-        """Wait until every target of every job has a good scrape begun after an instant.
+    def await_all_targets(self, after: datetime) -> datetime:
+        """Return the timestamp of the youngest of the first good scrapes, one a target of any job, after an instant.
 
         Raises:
             DeadlineError: One has none within its bound.
         """
         targets = self._prometheus.targets()
         bound = max((target.scrape_interval + target.scrape_timeout for target in targets), default=timedelta())
-        wait_until(
+        waited = wait_until(
             lambda: self._prometheus.samples("up", Window(after, self._now())).series,
             lambda found: len(_good_scrapes(found, after)) >= len(targets),
             what=f"a good scrape of each of {len(targets)} targets",
@@ -311,6 +326,7 @@ class Barrier:
             check_alive=self._check_alive,
             describe=lambda found: _describe_scrapes(found, list(targets)),
         )
+        return max(_good_scrapes(waited.value, after), default=after)
 
     def _await_evaluation(self, after: datetime, grace: timedelta, bounds: dict[str, str]) -> datetime:
         """Return the latest of the groups' evaluations, each begun after an instant."""
@@ -337,13 +353,16 @@ class Barrier:
     def _await_line(self, sentinel: Sentinel, grace: timedelta, bounds: dict[str, str]) -> tuple[timedelta, int]:
         """Return how long after its answer the sentinel's line came back from Loki, and the line's own time."""
         ship = timedelta(seconds=self._settings.logs.ship_seconds)
-        bound = ship if grace == self._grace else min(ship, grace)
+        loki, bound = self._loki, ship
         bounds[LOGS] = f"time to ship {format_duration(ship)}"
+        if grace != self._grace and grace < ship:
+            loki, bound = self._loki.within(grace), grace
+            bounds[LOGS] = f"{format_duration(grace)} for a pipeline that is known to be dead or frozen"
         selector = f'{{app="{self._settings.service.name}"}} |= "{sentinel.request_id}"'
         waited = wait_until(
             lambda: [
                 entry.time_ns
-                for stream in self._loki.query_range(
+                for stream in loki.query_range(
                     selector, Window(sentinel.sent - timedelta(seconds=2), self._now() + timedelta(seconds=2)), limit=10
                 )
                 for entry in stream.entries

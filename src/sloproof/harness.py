@@ -248,7 +248,8 @@ class Harness:
         """Pass the barrier now."""
         anchor = self.barrier.anchor(rules=rules, at_rest=not self.is_loaded)
         self._on_anchor(anchor)
-        self._last, self._is_accounted = anchor, not self.is_loaded
+        # What is still in flight will be counted and logged later, and must not be taken for the next scenario's.
+        self._last, self._is_accounted = anchor, not self.is_loaded and anchor.is_settled
         return anchor
 
     def observe(self, before: Anchor, *, rules: bool = False) -> Observation:
@@ -280,9 +281,12 @@ class Harness:
         """Return the `instance` label of every instance of the service that the environment runs."""
         return (self.environment.addresses["service"].removeprefix("http://").rstrip("/"),)
 
-    def anchor_observers(self, after: Anchor) -> None:
-        """Wait until every target, the observers' own included, has a good scrape begun after an anchor's evidence."""
-        self.barrier.await_all_targets(after.at)
+    def anchor_observers(self, after: Anchor) -> datetime:
+        """Return the instant by which every target, observers included, has a good scrape after an anchor's evidence.
+
+        What an observer says of itself up to the anchor is known from then on.
+        """
+        return self.barrier.await_all_targets(after.at)
 
     # Judgement
 

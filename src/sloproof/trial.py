@@ -55,8 +55,14 @@ class Trial:
         """Return what happened in the last load, or since it began in the background.
 
         Raises:
-            FeatureError: No earlier step has sent anything.
+            FeatureError: No earlier step has sent anything, or a load is still running: what it has in flight is in
+                one record and not yet in the other.
         """
+        if self.harness.is_loaded:
+            raise FeatureError(
+                "expected the load to have ended before it is judged, but it is still running",
+                hint="add before this step: When the load ends",
+            )
         if self._observation is None:
             if self._before is None:
                 raise FeatureError(

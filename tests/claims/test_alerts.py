@@ -172,7 +172,7 @@ def active(*at: float, state: str = "firing", name: str = "Ratio") -> Series:
 def test_none_active_needs_evaluations_to_mean_anything(
     alerting: Alerting, held: Sequence[Series], evaluated: Sequence[Series], verdict: Verdict
 ) -> None:
-    alerting.prometheus.stored = {"ALERTS": tuple(held), EVALUATED: tuple(evaluated)}
+    alerting.prometheus.stored = {'ALERTS{sloth_id=""}': tuple(held), EVALUATED: tuple(evaluated)}
     finding = alerts.none_active(alerting.harness, Window(after(0), after(3)))
     assert finding.verdict is verdict
 

@@ -12,7 +12,7 @@ from sloproof.finding import Verdict
 from sloproof.model import RuleGroup, Sample, Series
 from sloproof.observation import Observation
 from tests.claims.observed import TIMES, observation
-from tests.fakes import Clock, FakePrometheus, clients, seconds, series, target
+from tests.fakes import Clock, FakePrometheus, after, clients, seconds, series, target
 from tests.harnessed import World
 
 GROUP = RuleGroup("g", "f", seconds(0.2), None, seconds(0), ())
@@ -62,6 +62,20 @@ def test_any_counter_of_losses_that_rose_is_a_fail(observed: Observed, which: tu
     assert observed.verdicts()[0] is Verdict.FAIL
 
 
+def test_loss_that_is_told_in_the_awaited_scrape_only_is_seen(observed: Observed) -> None:
+    """An observer that is scraped seldom tells of the load's last second after the evidence of the load itself."""
+    at = observed.seen.after.at
+    late = next(one for one in TIMES if after(one) > at) if after(TIMES[-1]) > at else TIMES[-1] + 0.25
+    for job, name, matchers in (*LOSSES, *WITNESSES):
+        values = {one: 0.0 for one in TIMES if after(one) <= at} | {late: float(name == LOSSES[0][1])}
+        observed.prometheus.stored[f'{name}{{job="{job}"{matchers}}}'] = (
+            series(values, __name__=name, job=job, instance=job),
+        )
+    assert observed.verdicts()[0] is Verdict.PASS
+    observed.world.barrier.observers_lag = after(late) - at
+    assert observed.verdicts()[0] is Verdict.FAIL
+
+
 @pytest.mark.parametrize("which", LOSSES, ids=lambda one: one[1])
 def test_counter_of_losses_that_is_not_there_leaves_it_open(observed: Observed, which: tuple[str, str, str]) -> None:
     job, name, matchers = which
@@ -90,6 +104,14 @@ def test_missed_scrape_is_seen(observed: Observed) -> None:
     holed = {at: 1.0 for at in TIMES if at not in {1.0, 1.25}}
     observed.prometheus.stored["up"] += (series(holed, __name__="up", job="api", instance="a"),)
     assert observed.verdicts()[1] is Verdict.FAIL
+
+
+def test_target_that_is_scraped_seldom_is_not_missed_between(observed: Observed) -> None:
+    rare = {at: 1.0 for at in TIMES if at == int(at)}
+    observed.prometheus.stored["up"] += (series(rare, __name__="up", job="loki", instance="b"),)
+    assert observed.verdicts()[1] is Verdict.FAIL
+    observed.prometheus.scraped += (target("b", "loki", interval=1),)
+    assert observed.verdicts()[1] is Verdict.PASS
 
 
 class Slow(Clock):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from sloproof.checks.wording import count_of, duration_text, instant_text, listi
 from sloproof.finding import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sloproof.model import Series, Window
 
@@ -59,6 +59,7 @@ class ObserverEvidence:
         interval: How often they are scraped.
         window: The stretch judged.
         clocks: Clock readings, if any were taken.
+        slower: By job, how often its targets are scraped where that is less often.
     """
 
     meters: Sequence[SelfMetric]
@@ -66,6 +67,7 @@ class ObserverEvidence:
     interval: timedelta
     window: Window
     clocks: Sequence[ClockReading] = ()
+    slower: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 def judge(
@@ -119,8 +121,14 @@ def _losses(evidence: ObserverEvidence, basis: Basis) -> Finding:
 
 
 def _scrapes(evidence: ObserverEvidence, basis: Basis, gap_factor: float) -> Finding:
-    most = evidence.interval * gap_factor
-    expected = f"every target answers every {duration_text(evidence.interval)}, no gap above {duration_text(most)}"
+    def most(series: Series) -> timedelta:
+        """Return the longest time between two scrapes of a target in which none is missing."""
+        slower = evidence.slower.get(series.labels.get("job", ""), evidence.interval)
+        return max(evidence.interval, slower) * gap_factor
+
+    least, longest = evidence.interval, max([evidence.interval, *evidence.slower.values()])
+    every = duration_text(least) if least == longest else f"{duration_text(least)} to {duration_text(longest)}"
+    expected = f"every target answers every {every}, no gap above {gap_factor:g} of its intervals"
     inside = [
         (series, [sample for sample in series.samples if sample.time in evidence.window]) for series in evidence.up
     ]
@@ -140,7 +148,7 @@ def _scrapes(evidence: ObserverEvidence, basis: Basis, gap_factor: float) -> Fin
         # Window ends lie anywhere between two scrapes, so the stretches beside them may be a gap, not more.
         moments = [evidence.window.start, *(sample.time for sample in samples), evidence.window.end]
         for earlier, later in pairwise(moments):
-            if later - earlier > most:
+            if later - earlier > most(series):
                 missed += 1
                 rows.append((name, "missed", f"{duration_text(later - earlier)} from {instant_text(earlier)}"))
     return basis.judged(

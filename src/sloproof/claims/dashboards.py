@@ -23,7 +23,7 @@ from sloproof.observation import Observation
 # The uids that provisioning gives the datasources, here and in the charts.
 DATASOURCES: Mapping[str, str] = {"prometheus": "prometheus", "loki": "loki"}
 _PIPELINES: Mapping[str, str] = {"prometheus": METRICS, "loki": LOGS}
-_STEP = timedelta(seconds=4)
+_STEP = timedelta(seconds=2)
 
 
 def time_range(harness: Harness) -> TimeRange:

@@ -37,17 +37,16 @@ _REACH = timedelta(seconds=30)
 def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
     """Judge what the observers say of themselves between the anchors.
 
-    Their own counters are scraped too, so the judgement waits for one more scrape of every observer.
+    Their own counters are scraped too, so the judgement waits for one more scrape of every observer, and includes it.
     """
-    harness.anchor_observers(seen.after)
+    window = Window(seen.window.start, harness.anchor_observers(seen.after))
     prometheus = harness.clients.prometheus
-    window = seen.window
     reach = Window(window.start - _REACH, window.end)
     up = prometheus.samples("up", reach).series
     meters, queries = [], []
 
     def risen(selector: str) -> Bounds | None:
-        queries.append(Query("prometheus", selector, prometheus.query_url(selector, seen.at)))
+        queries.append(Query("prometheus", selector, prometheus.query_url(selector, window.end)))
         deltas = increase_between(prometheus.samples(selector, reach).series, window.start, window.end, targets_up=up)
         return total(Bounds(delta.low, delta.high) for delta in deltas) if deltas else None
 
@@ -62,7 +61,11 @@ def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
             increase = Bounds(0, 0)
         meters.append(observers_alive.SelfMetric(observer, selector, increase))
     evidence = observers_alive.ObserverEvidence(
-        meters=meters, up=[series for series in up if series.samples], interval=harness.scrape_interval, window=window
+        meters=meters,
+        up=[series for series in up if series.samples],
+        interval=harness.scrape_interval,
+        window=window,
+        slower={target.job: target.scrape_interval for target in prometheus.targets()},
     )
     basis = Basis(at=seen.at, window=window, queries=tuple(queries))
     # One machine carries everything on the local environment, so a scrape may be late; a missed one leaves two.

@@ -107,6 +107,12 @@ class Http:
         other._secrets = sorted({*self._secrets, *other._secrets}, key=len, reverse=True)
         return other
 
+    def within(self, timeout: timedelta) -> Http:
+        """Return the same server, over the same connections, with less patience or more."""
+        other = Http(self.base_url, timeout=timeout, session=self._session)
+        other._headers, other._secrets = self._headers, self._secrets
+        return other
+
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """Return the whole address of a path, as one can copy it; credentials are never in it."""
         query = f"?{urlencode(parameters, doseq=True)}" if parameters else ""

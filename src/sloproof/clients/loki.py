@@ -71,6 +71,15 @@ class _Matrix(msgspec.Struct, tag_field="resultType", tag="matrix"):
     result: list[msgspec.Raw]
 
 
+class _NumbersJson(msgspec.Struct):
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
+
+
+class _Numbers(msgspec.Struct, tag_field="resultType", tag="matrix"):
+    result: list[_NumbersJson]
+
+
 class _Vector(msgspec.Struct, tag_field="resultType", tag="vector"):
     result: list[_SeriesJson]
 
@@ -96,6 +105,10 @@ class LokiClient:
     def __init__(self, server: str | Http, *, page: int = PAGE) -> None:
         self._http = Http(server) if isinstance(server, str) else server
         self._page = page
+
+    def within(self, timeout: timedelta) -> LokiClient:
+        """Return a client of the same server that waits so long for each answer."""
+        return LokiClient(self._http.within(timeout), page=self._page)
 
     def query_range(self, expression: str, window: Window, *, limit: int | None = None) -> tuple[Stream, ...]:
         """Return the lines of a window, both ends included, by stream, oldest first.
@@ -176,6 +189,28 @@ class LokiClient:
             raise QueryError("expected a metric query that gives one number a series", query=expression)
         return tuple(
             Series(one.metric, (Sample(datetime.fromtimestamp(one.value[0], UTC), float(one.value[1])),))
+            for one in data.result
+        )
+
+    def query_steps(self, expression: str, window: Window, step: timedelta) -> tuple[Series, ...]:
+        """Return what a metric query is at the begin of a window and each step after it, up to its end.
+
+        Loki moves instants to multiples of the step, so only such are worth asking for.
+        """
+        parameters = {
+            "query": expression,
+            "start": str(ns_from_instant(window.start)),
+            "end": str(ns_from_instant(window.end)),
+            "step": f"{step.total_seconds():.3f}",
+        }
+        data = self._whole(self._http.get(_RANGE, _Answer[_Streams | _Numbers], parameters))
+        if not isinstance(data, _Numbers):
+            raise QueryError("expected a metric query, got a log query", query=expression)
+        return tuple(
+            Series(
+                one.metric,
+                tuple(Sample(datetime.fromtimestamp(time, UTC), float(value)) for time, value in one.values),
+            )
             for one in data.result
         )
 

@@ -44,6 +44,10 @@ class PrometheusClient:
     def __init__(self, server: str | Http) -> None:
         self._http = Http(server) if isinstance(server, str) else server
 
+    def within(self, timeout: timedelta) -> PrometheusClient:
+        """Return a client of the same server that waits so long for each answer."""
+        return PrometheusClient(self._http.within(timeout))
+
     def query(self, expression: str, at: datetime | None) -> QueryAnswer:
         """Return what an expression is at an instant (the server's now for None), one sample a series.
 

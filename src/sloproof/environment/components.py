@@ -21,6 +21,8 @@ from sloproof.errors import SettingsError
 from sloproof.platform_files import platform_file
 from sloproof.settings import Settings
 
+# What these keep goes with the run's folder, so at its end none of them is given the time to put it in order.
+_AT_THE_END = {"stop_signal": int(signal.SIGKILL)}
 # In the order in which they are started: the slowest first.
 NAMES = ("loki", "service", "prometheus", "alertmanager", "promtail", "receiver")
 TOOLS = ("prometheus", "alertmanager", "loki", "promtail")
@@ -31,7 +33,10 @@ _PORTS = (*NAMES, "loki_grpc", "promtail_grpc")
 
 
 class ComponentSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One program as the supervisor starts it; `ready` is the path that answers 200 once it is."""
+    """One program as the supervisor starts it; `ready` is the path that answers 200 once it is.
+
+    `stop_signal` and `stop_seconds` are for the end of everything, when all are ended at once.
+    """
 
     name: str
     argv: list[str]
@@ -210,9 +215,10 @@ def _common(layout: Layout, name: str) -> dict[str, Any]:
     layout.log(name).parent.mkdir(parents=True, exist_ok=True)
     # Coverage and the like must not follow into the programs under test; everything else of the user's may matter.
     env = {key: text for key, text in layout.environ.items() if not key.startswith(("COV_", "PYTEST_"))}
+    end: dict[str, Any] = {}
     if name in TOOLS:
-        env = {**_GO_ENV, **env}
-    return {"env": {**env, MARK: str(layout.run_dir)}, "cwd": str(folder), "log": str(layout.log(name))}
+        env, end = {**_GO_ENV, **env}, _AT_THE_END
+    return {"env": {**env, MARK: str(layout.run_dir)}, "cwd": str(folder), "log": str(layout.log(name)), **end}
 
 
 def _program(name: str) -> str:

@@ -167,6 +167,9 @@ class ChildProcess:
         """End it, and wait for that; safe to call twice."""
         with suppress(OSError), self._write_lock:
             self._stdin.close()
+        if not self._settled.is_set() and not self._listeners:
+            # Still coming up, it would not hear of its end for a while; and it has nothing that could be lost.
+            self._process.kill()
         try:
             self._process.wait(_LEAVE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -130,6 +130,8 @@ def _rise_of(trial: Trial, selector: str, name: str, matchers: str, count: int) 
     verdict = within if low <= count <= high else Verdict.FAIL
     measured = f"{low:g}" if low == high else f"between {low:g} and {high:g}"
     youngest = max((delta.last.time for delta in deltas if delta.last is not None), default=None)
+    own = len(seen.entries) - len(seen.sent_entries)
+    index = seen.settings.service.index
     return Finding(
         "counter_rise",
         verdict,
@@ -139,6 +141,7 @@ def _rise_of(trial: Trial, selector: str, name: str, matchers: str, count: int) 
         at=seen.at,
         sample_age=None if youngest is None else seen.at - youngest,
         queries=(seen.query_of(scoped),),
+        hint=f"{own} of the requests to {index} in this stretch are the barrier's own" if verdict is Verdict.FAIL else "",
         evidence=(("per series", _table(deltas)),),
     )
 

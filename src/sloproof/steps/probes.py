@@ -95,7 +95,7 @@ def read_metrics(trial: Trial, count: int) -> None:
     """Read the exposition, as Prometheus does, and keep the observation of everything counted meanwhile."""
     trial.mark_beginning()
     for _ in range(count):
-        trial.harness.clients.service.exposition()
+        trial.harness.clients.service.send("GET", trial.harness.settings.service.metrics)
 
 
 def _is(sample: ProbeSample, colour: str) -> bool:

@@ -1,0 +1,139 @@
+"""What several workers expose together, against the metrics client's own merge of the same files."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, mmap_dict, multiprocess
+from prometheus_client.exposition import choose_encoder
+
+from service.counter_file import CounterFile
+from service.shared_counters import SharedCounters
+from tests.service.running import ROOT
+
+# These parts of the client have no types.
+Counts: Any = mmap_dict.MmapedDict
+mmap_key: Any = mmap_dict.mmap_key
+Merger: Any = multiprocess.MultiProcessCollector
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+ACCEPTS = ["", "text/plain;version=0.0.4", "text/plain;version=1.0.0", OPEN_METRICS]
+# Counts in its own process, as a worker does, under a process id of the test's choice.
+COUNTING = """
+import os, sys
+from prometheus_client import values
+values.ValueClass = values.MultiProcessValue(lambda: int(sys.argv[1]))
+from prometheus_client import Counter, Gauge, Histogram
+done = Counter("done", 'So far, in % of "all".\\nAs ever.', ["what"])
+took = Histogram("took_seconds", "Time.", ["what"], buckets=(0.1, 1, 10))
+live = Gauge("live", "Now.", multiprocess_mode=os.environ.get("MODE", "livesum"))
+"""
+
+
+def count(folder: Path, pid: int, body: str, mode: str = "livesum") -> None:
+    folder.mkdir(exist_ok=True)
+    subprocess.run(
+        [sys.executable, "-c", COUNTING + body, str(pid)], check=True,
+        env={"PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT), "MODE": mode},
+    )  # fmt: skip
+
+
+def merged(folder: Path, accept: str) -> tuple[set[str], str]:
+    """Return the lines and the content type that the metrics client itself gives."""
+    registry = CollectorRegistry()
+    Merger(registry, path=str(folder))
+    encode, content_type = choose_encoder(accept)
+    return set(encode(registry).decode().splitlines()), content_type
+
+
+@pytest.mark.slow  # real processes
+@pytest.mark.parametrize("accept", ACCEPTS)
+def test_exposition_is_what_the_metrics_client_makes_of_the_files(tmp_path: Path, accept: str) -> None:
+    hostile = 'done.labels("a 1\\\\n%s \\"b\\" {c} \\\\\\\\ %").inc(3)'
+    count(tmp_path, 1, f'{hostile}; took.labels("x").observe(0.5); took.labels("y").observe(70); live.inc(2)')
+    shared = SharedCounters(tmp_path)
+    for pid, body in (
+        (2, 'done.labels("late").inc(2_500_000); took.labels("x").observe(0.05); live.inc()'),
+        (3, 'done.labels("late").inc(0.1)'),
+    ):
+        count(tmp_path, pid, body)
+        shown = shared.expose(accept)
+        assert (set(shown.body.decode().splitlines()), shown.content_type) == merged(tmp_path, accept)
+        # Again, from what is known by now.
+        assert shared.expose(accept) == shown
+
+
+@pytest.mark.slow  # real processes
+def test_file_that_took_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
+    """Process ids come round again, and so do the numbers of files."""
+    count(tmp_path, 7, 'done.labels("first").inc(4)')
+    shared = SharedCounters(tmp_path)
+    assert b'done_total{what="first"} 4.0' in shared.expose("").body
+    for file in tmp_path.glob("*.db"):
+        file.unlink()
+    count(tmp_path, 7, 'done.labels("other").inc(9)')
+    shown = shared.expose("").body
+    assert b'done_total{what="other"} 9.0' in shown
+    assert b"first" not in shown
+
+
+@pytest.mark.slow  # real processes
+def test_files_that_are_gone_are_not_kept_open(tmp_path: Path) -> None:
+    shared = SharedCounters(tmp_path)
+    for pid in range(10, 13):
+        count(tmp_path, pid, 'done.labels("a").inc()')
+        shared.expose("")
+        for file in tmp_path.glob("*.db"):
+            file.unlink()
+    shared.expose("")
+    held = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert not [path for path in held if path.startswith(str(tmp_path)) and ".db" in path]
+
+
+@pytest.mark.slow  # real processes
+def test_gauge_that_cannot_be_added_up_is_refused(tmp_path: Path) -> None:
+    count(tmp_path, 5, "live.set(3)", mode="max")
+    with pytest.raises(ValueError, match="saw 'max'"):
+        SharedCounters(tmp_path).expose("")
+
+
+def test_formats_that_clients_think_up_do_not_pile_up(tmp_path: Path) -> None:
+    kept = Counts(str(tmp_path / "counter_1.db"))
+    kept.write_value(mmap_key("n", "n_total", [], [], "N."), 2.0, 0.0)
+    shared = SharedCounters(tmp_path)
+    for minor in range(100):
+        shown = shared.expose(f"application/openmetrics-text; version=1.{minor}.0")
+        assert b"n_total 2.0" in shown.body
+    assert len(shared._layout._texts) <= 10
+    kept.close()
+
+
+def test_counter_file_reads_values_that_are_added_and_changed(tmp_path: Path) -> None:
+    kept = Counts(str(tmp_path / "counter_1.db"))
+    file = CounterFile(tmp_path / "counter_1.db")
+    assert (file.keys, file.read()) == ([], ())
+    for size in range(40):
+        kept.write_value("k" * size, float(size), 0.0)
+        assert file.read() == tuple(float(one) for one in range(size + 1))
+    # More than the file's first size.
+    for number in range(3000):
+        kept.write_value(f"key number {number}", 1.5, 0.0)
+    kept.write_value("k", -8.25, 0.0)
+    values = file.read()
+    assert values == tuple(value for _, value, _ in kept.read_all_values())
+    assert (len(values), file.keys[1], values[1]) == (3040, "k", -8.25)
+    kept.close()
+
+
+def test_counter_file_without_a_size_yet_has_no_values(tmp_path: Path) -> None:
+    path = tmp_path / "counter_1.db"
+    path.touch()
+    file = CounterFile(path)
+    assert file.read() == ()
+    path.write_bytes(struct.pack("=i4x", 0) + bytes(56))
+    assert file.read() == ()
