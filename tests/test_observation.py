@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -156,5 +157,14 @@ def test_each_question_is_asked_once(tmp_path: Path) -> None:
 
 def test_query_can_be_asked_again_by_hand(tmp_path: Path) -> None:
     query = observation(tmp_path).query_of(COUNTER)
-    assert query.text == f"{COUNTER}[33s]"
+    assert query.text == f"{COUNTER}[8s]"
     assert query.url
+
+
+@pytest.mark.parametrize(("interval", "age"), [(None, 5), (0.2, 5), (30, 150)])
+def test_age_of_a_sample_that_stands_for_an_anchor_follows_the_scrape(
+    tmp_path: Path, interval: float | None, age: float
+) -> None:
+    seen = observation(tmp_path)
+    seen.after = dataclasses.replace(seen.after, scrape_interval=seconds(interval) if interval else None)
+    assert seen.max_age == seconds(age)

@@ -48,7 +48,6 @@ _SECOND_LOOK = timedelta(seconds=1)
 _REST = timedelta(seconds=1)
 # How far from its computed bound a healthy pipeline may be on a busy machine before it counts as dead.
 DEFAULT_GRACE = timedelta(seconds=6)
-
 _SENTINEL = "-sentinel-"
 
 
@@ -86,6 +85,7 @@ class Anchor:
         dead: Pipelines that gave no evidence, and why.
         is_settled: Whether the service has accounted for all that was sent: of requests that are still in flight the
             evidence is yet to come.
+        scrape_interval: How often the service's targets are scraped; None where that is not known.
     """
 
     at: datetime
@@ -96,6 +96,7 @@ class Anchor:
     log_at_ns: int | None = None
     dead: Mapping[str, str] = field(default_factory=dict)
     is_settled: bool = True
+    scrape_interval: timedelta | None = None
 
 
 class Barrier:
@@ -137,6 +138,7 @@ class Barrier:
         self._grace = grace
         self._now = now
         self._dead: dict[str, str] = {}
+        self._interval: timedelta | None = None
 
     @property
     def up_selector(self) -> str:
@@ -166,14 +168,11 @@ class Barrier:
         if sentinel is not None and rests:
             rests = self._await_rest()
         covers = self._now()
-        at = covers
         # Logs first: they come sooner, and how late they were is then not the scrape's doing.
         line = None
         if sentinel is not None:
             line = self._in_bound(LOGS, dead, lambda grace: self._await_line(sentinel, grace, bounds))
-        metrics = self._in_bound(METRICS, dead, lambda grace: self._await_scrape(covers, grace, bounds))
-        if metrics is not None:
-            at = metrics
+        at = self._in_bound(METRICS, dead, lambda grace: self._await_scrape(covers, grace, bounds)) or covers
         if rules:
             evaluated = self._in_bound(RULES, dead, lambda grace: self._await_evaluation(at, grace, bounds))
             at = evaluated or at
@@ -187,6 +186,7 @@ class Barrier:
             log_at_ns=line[1] if line else None,
             dead=dead,
             is_settled=rests is not False,
+            scrape_interval=self._interval,
         )
 
     def _in_bound(self, pipeline: str, dead: dict[str, str], wait: Callable[[timedelta], T]) -> T | None:
@@ -254,7 +254,7 @@ class Barrier:
         targets = self._await_own_targets(prometheus, grace)
         # Where nothing tells that accounting has ended, one whole interval more stands in for it.
         scrapes = 1 if self._settings.metrics.in_flight is not None else 2
-        interval = max(target.scrape_interval for target in targets)
+        interval = self._interval = max(target.scrape_interval for target in targets)
         timeout = max(target.scrape_timeout for target in targets)
         bound = scrapes * interval + timeout + grace
         bounds[METRICS] = (

@@ -23,8 +23,9 @@ from sloproof.log_lines import Line, LineParser, RequestLine
 from sloproof.model import LogEntry, Series, Stream, Window, instant_from_ns
 from sloproof.settings import Settings
 
-# How far back a baseline sample may lie before the anchor it stands for.
-_BASELINE_AGE = timedelta(seconds=30)
+# How old a sample may be that stands for an anchor: so many scrapes may have been missed, on a busy machine for so long.
+_MISSED_SCRAPES = 5
+_SHORTEST_AGE = timedelta(seconds=5)
 
 
 class Observation:
@@ -77,6 +78,12 @@ class Observation:
         return Window(self.before.covers, self.after.covers)
 
     @property
+    def max_age(self) -> timedelta:
+        """Return how old a sample may be that stands for one of the anchors."""
+        interval = self.after.scrape_interval or self.before.scrape_interval or timedelta(0)
+        return max(_MISSED_SCRAPES * interval, _SHORTEST_AGE)
+
+    @property
     def job_selector(self) -> str:
         """Return the matcher that selects the service's own series."""
         return f'job="{self.settings.service.name}"'
@@ -115,7 +122,7 @@ class Observation:
         return self._samples(f"up{{{self.job_selector}}}")
 
     def _samples(self, selector: str) -> tuple[Series, ...]:
-        stretch = Window(self.before.at - _BASELINE_AGE, self.after.at)
+        stretch = Window(self.before.at - self.max_age, self.after.at)
         answer = self.prometheus.samples(selector, stretch)
         if answer.warnings:
             raise UnavailableError(
@@ -128,11 +135,12 @@ class Observation:
 
         A difference of stored samples, one a series; resets are followed, nothing is extrapolated.
         """
-        return increase_between(self._samples(selector), self.before.at, self.after.at, targets_up=self._up)
+        found = self._samples(selector)
+        return increase_between(found, self.before.at, self.after.at, targets_up=self._up, max_age=self.max_age)
 
     def query_of(self, selector: str) -> Query:
         """Return the question behind `increase` as someone can ask it again by hand."""
-        reach = int((self.window.duration + _BASELINE_AGE).total_seconds()) + 1
+        reach = int((self.window.duration + self.max_age).total_seconds()) + 1
         expr = f"{selector}[{reach}s]"
         return Query("prometheus", expr, self.prometheus.query_url(expr, self.at))
 
