@@ -23,7 +23,7 @@ from sloproof.log_lines import Line, LineParser, RequestLine
 from sloproof.model import LogEntry, Series, Stream, Window, instant_from_ns
 from sloproof.settings import Settings
 
-# How old a sample may be that stands for an anchor: so many scrapes may have been missed, on a busy machine for so long.
+# How old a sample may be that stands for an anchor: so many scrapes may be missed, and on a busy machine for so long.
 _MISSED_SCRAPES = 5
 _SHORTEST_AGE = timedelta(seconds=5)
 
