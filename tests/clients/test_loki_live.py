@@ -41,7 +41,14 @@ def address(tool_path: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
     program = tool_path("loki")
     folder = tmp_path_factory.mktemp("loki")
     port, grpc_port = _free_ports(2)
-    values = {"LOKI_PORT": port, "LOKI_GRPC_PORT": grpc_port, "LOKI_DIR": folder}
+    values = {
+        "LOKI_PORT": port,
+        "LOKI_GRPC_PORT": grpc_port,
+        "LOKI_DIR": folder,
+        "LOKI_RULES_DIR": folder / "rules",
+        "EVALUATION_INTERVAL": "1s",
+        "PROMETHEUS_ADDRESS": f"127.0.0.1:{port}",  # nobody is told of what no rule counts
+    }
     (folder / "loki.yml").write_text(string.Template(CONFIG.read_text()).substitute(values))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "-config.file=loki.yml"], cwd=folder, stdout=log, stderr=log)

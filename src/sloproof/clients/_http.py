@@ -136,15 +136,17 @@ class Http:
         """
         seconds = self._timeout if timeout is None else timeout.total_seconds()
         try:
-            response = self._session.request(
+            question = requests.Request(
                 method,
                 self.base_url + path,
                 params=parameters,
                 data=form if form is not None else body,
-                headers={**self._headers, **(headers or {})},
-                timeout=seconds,
-                allow_redirects=False,
-            )
+                headers={**self._session.headers, **self._headers, **(headers or {})},
+            ).prepare()
+            # Straight to the transport: cookies, redirects and proxies, which take the session as long again, are not
+            # for questions that each stand for themselves.
+            response = self._session.get_adapter(self.base_url).send(question, timeout=seconds)
+            content = response.content
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             kind, reason = _classify(error)
             headline = f"no answer within {seconds:g} s" if kind == "timeout" else f"cannot be reached: {reason}"
@@ -154,7 +156,7 @@ class Http:
             if (headers or {}).get("Connection") == "close":
                 # A server need not announce that it closes as it was asked to; the pool would use the connection again.
                 self._session.close()
-        return Reply(response.status_code, response.headers, response.content, self.redact(self.url(path, parameters)))
+        return Reply(response.status_code, response.headers, content, self.redact(self.url(path, parameters)))
 
     def get(
         self,
