@@ -12,7 +12,7 @@ from sloproof.errors import SloproofError
 
 EXIT_ERROR = 3
 # Each a module of this package with `add_parser`; in the order of the help.
-COMMANDS = ("tools", "up", "status", "down", "steps", "lint", "rules", "prove")
+COMMANDS = ("tools", "up", "status", "down", "steps", "lint", "rules", "prove", "report")
 
 
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

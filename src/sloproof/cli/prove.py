@@ -18,7 +18,8 @@ from sloproof.finding import Verdict, worst
 from sloproof.prove.ledger_events import events_from
 from sloproof.prove.live import prove_live
 from sloproof.prove.local_rules import compressed_objectives, compressed_rules
-from sloproof.prove.proof import Tier, live_tier, prove_rules
+from sloproof.prove.proof import Tier, live_tier, prove_months, prove_rules
+from sloproof.prove.scratch_server import Programs
 from sloproof.prove.standing import standing
 from sloproof.settings import Settings, load_settings
 from sloproof.slo.model import Source
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         tiers.append(tier)
     verdict = worst(tier.verdict for tier in tiers)
     total = sum(len(tier.proven) for tier in tiers)
-    console.print(f"[{_STYLE.get(verdict, 'yellow')}]{verdict.value.upper()}[/]  {total} claims in {len(tiers)} tiers")
+    console.print(f"[{_STYLE.get(verdict, 'yellow')}]{verdict.value.upper()}[/]  {total} claims, tiers: {", ".join(tier.name for tier in tiers)}")
     return _EXIT[verdict]
 
 
@@ -89,7 +90,16 @@ def _live(root: Path, settings: Settings, paths: Sequence[Path], console: Consol
     return live_tier(rows, time.monotonic() - begin)
 
 
-_TIERS: dict[str, Callable[[Path, Settings, Sequence[Path], Console], Tier]] = {"rules": _rules, "live": _live}
+def _history(root: Path, settings: Settings, _paths: Sequence[Path], console: Console) -> Tier:
+    tools = find_tools(_wish(root, settings), console, ["prometheus", "promtool"])
+    return prove_months(Programs(tools["prometheus"].path, tools["promtool"].path))
+
+
+_TIERS: dict[str, Callable[[Path, Settings, Sequence[Path], Console], Tier]] = {
+    "rules": _rules,
+    "history": _history,
+    "live": _live,
+}
 
 
 def _show(tier: Tier, console: Console) -> None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sloproof.finding import Verdict, worst
+from sloproof.prove.alert_history import prove_alert_history
+from sloproof.prove.history import HistoryResult, prove_history
+from sloproof.prove.scratch_server import Programs
 from sloproof.prove.watch import LiveRow
 from sloproof.slo.model import Objective
 from sloproof.slo.rule_tests import TEST_SUFFIX, rule_test_texts, run_rule_tests
@@ -94,3 +97,33 @@ def _live(row: LiveRow) -> Proven:
         bad = [finding for finding in row.findings if finding.verdict is not Verdict.PASS]
         return Proven(what, row.verdict, "\n".join(finding.text() for finding in bad))
     return Proven(what, row.verdict, "; ".join(finding.measured for finding in row.findings))
+
+
+def prove_months(programs: Programs) -> Tier:
+    """Run tier 2: months written into a real Prometheus, judged there, and compared with exact arithmetic.
+
+    Raises:
+        ToolError: A program is missing, or refuses what it is given.
+        ComponentExitedError: A server ended by itself.
+        DeadlineError: It was not ready in time, or not every row of the history's alerts fired.
+    """
+    begin = time.monotonic()
+    alerts = prove_alert_history(programs)
+    told = (
+        f"{alerts.written} samples written, served and judged in {alerts.seconds:.2f} s; "
+        f"firing: {', '.join(alerts.firing)}; expected: {', '.join(alerts.expected)}"
+    )
+    verdict = Verdict.PASS if alerts.passed else Verdict.FAIL
+    months = [Proven("a month with its alerts", verdict, told), *map(_month, prove_history(programs))]
+    return Tier("history", tuple(months), time.monotonic() - begin)
+
+
+def _month(result: HistoryResult) -> Proven:
+    deserved = " or ".join(verdict.value for verdict in result.verdicts)
+    text = f"judged {result.judgement.verdict.value}, deserved {deserved}"
+    if result.expected is not None:
+        measured = "nothing" if result.measured is None else f"{float(result.measured):.12g}"
+        text = f"budget spent {measured}, exactly {float(result.expected):.12g}; {text}"
+    if not result.passed:
+        text += f"\n{result.judgement.reason}"
+    return Proven(result.scenario, Verdict.PASS if result.passed else Verdict.FAIL, text)
