@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
         _show(tier, console)
         tiers.append(tier)
     verdict = worst(tier.verdict for tier in tiers)
-    total = sum(len(tier.proven) for tier in tiers)
-    console.print(f"[{_STYLE.get(verdict, 'yellow')}]{verdict.value.upper()}[/]  {total} claims, tiers: {", ".join(tier.name for tier in tiers)}")
+    total, names = sum(len(tier.proven) for tier in tiers), ", ".join(tier.name for tier in tiers)
+    console.print(f"[{_STYLE.get(verdict, 'yellow')}]{verdict.value.upper()}[/]  {total} claims in {names}")
     return _EXIT[verdict]
 
 
