@@ -54,11 +54,11 @@ ASKED = objective(
 
 def test_refused_and_timed_out_requests_count() -> None:
     driver = Driver(
-        (*sent(90), *sent(5, status=0, failure="refused"), *sent(5, status=503), *sent(3, failure="unsent"))
+        (*sent(900), *sent(50, status=0, failure="refused"), *sent(50, status=503), *sent(3, failure="unsent"))
     )
     counted = count_in_ledger(ASKED, plan_of(ASKED, AT), driver)
-    assert sum(one.valid for one in counted.steps) == 100
-    assert sum(one.bad for one in counted.steps) == 10
+    assert sum(one.valid for one in counted.steps) == 1000
+    assert sum(one.bad for one in counted.steps) == 100
     found = judge(ASKED, Sources(ledger=driver), AT)
     assert (found.verdict, found.consumed) == (Verdict.PASS, Fraction(1))
 
