@@ -7,10 +7,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# How long an example takes says more about the machine's neighbours than about the code.
+hypothesis.settings.register_profile("sloproof", deadline=None)
+hypothesis.settings.load_profile("sloproof")
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def _objective() -> Objective:
     period, target = Rolling(timedelta(days=_DAYS)), Fraction("0.999")
     bad, total = (
         Metric(Source.PROMETHEUS, f"sum({selector})", _PLACE)
-        for selector in ('requests_total{job="a",code="500"}', 'requests_total{job="a"}')
+        for selector in ('requests_total{code="500"}', "requests_total")
     )
     rows = default_rows(period, 1 - target, timedelta(milliseconds=_SCRAPE_MS))
     return Objective(
@@ -124,7 +124,7 @@ def _points(objective: Objective, end: int) -> Iterator[Points]:
     bad = [0] * (before + 1) + [_BAD * one for one in range(1, _FAULT_SAMPLES + 1)]
     for number in range(_INSTANCES):
         for code, values in (("200", good), ("500", bad)):
-            labels = {"job": "a", "instance": f"{number}", "code": code}
+            labels = {"pod": str(number), "code": code}
             yield Points(series_text("requests_total", labels), times, values)
     recorded = {**dict(Names.of(objective).identity), "sloth_window": "5m"}
     name = series_text("slo:sli_valid:increase5m", recorded)

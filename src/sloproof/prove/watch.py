@@ -24,8 +24,7 @@ from sloproof.slo.verdicts import AlertEvent
 CHECK = "prove_live"
 # The counts that a rule divides are as old as its last scrape and evaluation; a threshold is met by so much sooner.
 _EARLY_SHARE = 0.05
-_POLL = timedelta(milliseconds=100)
-_LOOK_SECONDS = 1.0
+_LOOK = timedelta(milliseconds=500)
 _LONGEST_SECONDS = 900.0
 # So much of a fault has to be seen before one can tell that it is too weak for a row.
 _SEEN_LEAST, _SEEN_MOST = timedelta(seconds=2), timedelta(seconds=5)
@@ -72,48 +71,46 @@ class RowWatch:
         self._bounds = RowBounds(harness)
 
     def await_firing(self, start: datetime) -> None:
-        """Wait until every row that a fault has to make fire is delivered or overdue.
+        """Wait until every row that a fault has to make fire is delivered, and has to be by the ledger, or is overdue.
 
         Args:
             start: When the fault began.
         """
 
-        def is_over(case: Case, events: Events, now: datetime) -> bool:
+        def is_settled(case: Case, events: Events, now: datetime) -> bool:
             moment = case.condition.first(events, start, now)
-            if moment is not None:
-                return now > moment + self._bounds.delivered(case).latest
-            return not _can_fire(case, events, start, now)
+            if moment is None:
+                return not _can_fire(case, events, start, now)
+            return self._has(case, "firing", start) or now > moment + self._bounds.delivered(case).latest
 
-        self._await(lambda case: self._has(case, "firing", start), is_over)
+        self._await(is_settled)
 
     def await_clearing(self, end: datetime) -> None:
-        """Wait until the all-clear of every row that has fired is delivered or overdue.
+        """Wait until the all-clear of every row that has fired is delivered and due by the ledger, or is overdue.
 
         Args:
             end: When the fault ended.
         """
 
-        def is_over(case: Case, events: Events, now: datetime) -> bool:
+        def is_settled(case: Case, events: Events, now: datetime) -> bool:
+            if not self._has(case, "firing", self._since):
+                return True
             moment = case.condition.first(events, end, now, holds=False)
-            late = moment is not None and now > moment + self._bounds.resolved(case).latest
-            return late or not self._has(case, "firing", self._since)
+            if moment is None:
+                return False
+            return self._has(case, "resolved", end) or now > moment + self._bounds.resolved(case).latest
 
-        self._await(lambda case: self._has(case, "resolved", end), is_over)
+        self._await(is_settled)
 
-    def _await(self, has_come: Callable[[Case], bool], is_over: Callable[[Case, Events, datetime], bool]) -> None:
+    def _await(self, is_settled: Callable[[Case, Events, datetime], bool]) -> None:
         waiting = list(self.cases)
         ends = time.monotonic() + _LONGEST_SECONDS
-        looked = time.monotonic()
         while waiting and time.monotonic() < ends:
-            self._harness.linger(_POLL)
-            waiting = [case for case in waiting if not has_come(case)]
-            # The ledger grows all the time: reading it is the dear part.
-            if time.monotonic() - looked < _LOOK_SECONDS:
-                continue
-            looked = time.monotonic()
+            # The ledger grows all the time, and reading it is the dear part.
+            self._harness.linger(_LOOK)
             now = datetime.now(UTC)
             events = {case.objective.id: self._events(case, now) for case in waiting}
-            waiting = [case for case in waiting if not is_over(case, events[case.objective.id], now)]
+            waiting = [case for case in waiting if not is_settled(case, events[case.objective.id], now)]
 
     def _events(self, case: Case, until: datetime) -> Events:
         return self._events_of(case.objective, Window(self._since, until))
@@ -179,7 +176,12 @@ class RowWatch:
         prometheus = self._harness.clients.prometheus
         stretch = Window(calm.start, until)
         alerts = prometheus.samples(case.selector, stretch).series
-        notifications = [one for one in self._notifications() if case.is_of(one)]
+        # An all-clear while the fault lasts is a flap, no end: with time compressed, a hiccup of a second is a window.
+        notifications = [
+            one
+            for one in self._notifications()
+            if case.is_of(one) and (one.status == "firing" or one.received >= fault.end)
+        ]
         query = Query("prometheus", case.selector, prometheus.query_url(case.selector, until))
         if fires is None or clears is None:
             finding = _not_reached(case, has_fired=fires is not None, query=query, until=until)
