@@ -166,3 +166,18 @@ def test_query_url_covers_the_hour_up_to_and_with_the_instant() -> None:
     url = LokiClient(always(Answer())).query_url("{}", START)
     assert f"end={BEGIN + 1}" in url
     assert f"start={BEGIN - 3600 * 10**9}" in url
+
+
+def test_query_steps_gives_numbers_and_refuses_lines() -> None:
+    matrix = {
+        "resultType": "matrix",
+        "result": [{"metric": {"app": "x"}, "values": [[1772366400, "3"], [1772366460, "4"]]}],
+    }
+    server, transport = http(data(matrix))
+    (series,) = LokiClient(server).query_steps("count", WINDOW, timedelta(minutes=1))
+    assert (series.labels, [one.value for one in series.samples]) == ({"app": "x"}, [3, 4])
+    assert transport.asked[0].one("step") == "60.000"
+    with pytest.raises(QueryError, match="metric query"):
+        LokiClient(always(data({"resultType": "streams", "result": []}))).query_steps(
+            "{}", WINDOW, timedelta(minutes=1)
+        )

@@ -241,3 +241,17 @@ def test_nearest_names_what_is_there_and_never_costs_a_finding() -> None:
     )
     assert 'there is: "api"' in client.nearest('up{job="apo"}', window)
     assert "could not be found out" in PrometheusClient(always(Answer("", 503))).nearest("up", window)
+
+
+def test_query_range_asks_for_nothing_but_the_instants_it_names() -> None:
+    server, transport = http(matrix())
+    client = PrometheusClient(server)
+    window, step = Window(AT - timedelta(hours=2), AT), timedelta(minutes=5)
+    client.query_range("up", window, step)
+    asked = transport.asked[0]
+    assert (asked.one("step"), asked.one("end")) == ("300.000", "2026-03-01T12:00:00.123Z")
+    # Without it VictoriaMetrics answers for multiples of the step.
+    assert asked.one("nocache") == "1"
+    url = client.query_range_url("up", window, step)
+    assert "/api/v1/query_range?query=up&step=300.000" in url
+    assert "end=2026-03-01T12%3A00%3A00.123Z" in url

@@ -10,7 +10,7 @@ import pytest
 from sloproof.errors import ComponentExitedError, ToolError, UnavailableError
 from sloproof.model import Window
 from sloproof.prove.alert_history import prove_alert_history
-from sloproof.prove.history import TOLERANCE, compared, prove_history, scenarios
+from sloproof.prove.history import TOLERANCE, HistoryResult, compared, prove_history, scenarios
 from sloproof.prove.made_history import Service
 from sloproof.prove.scratch_server import Points, Programs, scratch_prometheus
 
@@ -24,18 +24,22 @@ def programs(tool_path: Callable[[str], Path]) -> Programs:
     return Programs(tool_path("prometheus"), tool_path("promtool"))
 
 
+@pytest.fixture(scope="module")
+def months(programs: Programs) -> tuple[HistoryResult, ...]:
+    return prove_history(programs)
+
+
 @pytest.mark.slow
-def test_history_is_judged_as_it_was_made(programs: Programs) -> None:
-    found = prove_history(programs)
-    assert len(found) == len(scenarios())
-    for one in found:
+def test_history_is_judged_as_it_was_made(months: tuple[HistoryResult, ...]) -> None:
+    assert len(months) == len(scenarios())
+    for one in months:
         assert one.passed, (one.scenario, one.expected, one.measured, one.judgement.verdict, one.judgement.reason)
-    assert all(one.difference is not None and one.difference <= TOLERANCE for one in found if one.expected is not None)
+    assert all(one.difference is not None and one.difference <= TOLERANCE for one in months if one.expected is not None)
 
 
 @pytest.mark.slow
-def test_a_judge_that_is_off_by_one_event_in_millions_does_not_pass(programs: Programs) -> None:
-    found = prove_history(programs)[0]
+def test_a_judge_that_is_off_by_one_event_in_millions_does_not_pass(months: tuple[HistoryResult, ...]) -> None:
+    found = months[0]
     scenario = scenarios()[0]
     assert scenario.spent is not None
     lie = type(scenario)(

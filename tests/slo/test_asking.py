@@ -12,7 +12,7 @@ from sloproof.model import Labels
 from sloproof.slo.asking import Asker, Trail
 from sloproof.slo.judge import Sources, judge
 from sloproof.slo.rises import Counter, key_of
-from sloproof.slo.series_steps import Selected, part_of
+from sloproof.slo.series_steps import MARK, Selected, part_of
 from sloproof.slo.steps import Run
 from tests.clients.recorded import Answer, data, http
 from tests.slo.counted import AT
@@ -24,7 +24,9 @@ RUN = Run(AT - 2 * HOUR, HOUR, 2)
 
 def matrix(*offsets: float, **more: Any) -> Answer:
     values = [[AT.timestamp() + offset, "1"] for offset in offsets]
-    return data({"resultType": "matrix", "result": [{"metric": {"job": "shop"}, "values": values}]}, **more)
+    return data(
+        {"resultType": "matrix", "result": [{"metric": {"job": "shop", MARK: "last"}, "values": values}]}, **more
+    )
 
 
 def test_the_same_question_is_sent_once() -> None:

@@ -73,20 +73,14 @@ def _bridged(windows: Sequence[Window], samples: Mapping[int, float]) -> set[int
 
 def _usual(windows: Sequence[Window], samples: Mapping[int, float]) -> list[float]:
     """Return the most samples a second around each step, told by steps at least half as wide as the widest near it."""
+    lengths = [one.duration.total_seconds() for one in windows]
+    counts = [samples.get(number, 0.0) for number in range(1, len(windows) + 1)]
     rates = []
     for place in range(len(windows)):
         near = range(max(0, place - _NEIGHBOURS), min(len(windows), place + _NEIGHBOURS + 1))
-        widest = max((windows[one].duration for one in near if one + 1 in samples), default=timedelta(0))
-        rates.append(
-            max(
-                (
-                    samples[one + 1] / windows[one].duration.total_seconds()
-                    for one in near
-                    if one + 1 in samples and 2 * windows[one].duration >= widest
-                ),
-                default=0.0,
-            )
-        )
+        seen = [(lengths[one], counts[one]) for one in near if counts[one]]
+        widest = max(seen)[0] if seen else 0.0
+        rates.append(max((count / length for length, count in seen if 2 * length >= widest), default=0.0))
     return rates
 
 
