@@ -6,10 +6,12 @@ Feature: Alerts on error budgets
 
   Scenario: Healthy load burns no budget that anyone has to be told of
     Given the database fails for 0 % of requests
-    When load of 100 requests a second runs for "2 s" on the usual mix
+    When load of 260 requests a second runs for "2 s" on the usual mix
     Then no alert on the budget of SLO "availability" was pending or firing since then
     And no alert on the budget of SLO "latency" was pending or firing since then
     And no alert on the budget of SLO "log-errors" was pending or firing since then
+    And SLO "availability" is met
+    And SLO "latency" is met
 
   @nightly
   Scenario: A slow leak is worth a ticket, but wakes nobody

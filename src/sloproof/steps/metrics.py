@@ -141,7 +141,9 @@ def _rise_of(trial: Trial, selector: str, name: str, matchers: str, count: int) 
         at=seen.at,
         sample_age=None if youngest is None else seen.at - youngest,
         queries=(seen.query_of(scoped),),
-        hint=f"{own} of the requests to {index} in this stretch are the barrier's own" if verdict is Verdict.FAIL else "",
+        hint=f"{own} of the requests to {index} in this stretch are the barrier's own"
+        if verdict is Verdict.FAIL
+        else "",
         evidence=(("per series", _table(deltas)),),
     )
 

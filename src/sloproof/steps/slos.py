@@ -17,6 +17,7 @@ from sloproof.errors import FeatureError
 from sloproof.finding import Finding
 from sloproof.model import Window
 from sloproof.prove.cases import ALERT, Case, cases_of
+from sloproof.prove.gate import judge_over
 from sloproof.prove.ledger_events import events_from
 from sloproof.prove.local_rules import compressed_objectives
 from sloproof.prove.watch import RowWatch
@@ -106,6 +107,12 @@ def clears(trial: Trial, slo_trial: SloTrial) -> None:
     calm = slo_trial.calm or Window(trial.started_at, slo_trial.began)
     for row in watch.judge(calm, Window(slo_trial.began, end), until):
         trial.harness.judge(*row.findings)
+
+
+@then(parsers.parse('SLO "{slo:text}" is met', TYPES))
+def is_met(trial: Trial, slo_trial: SloTrial, slo: str) -> None:
+    """Judge the objective over the last load, with events, coverage and interval, and hold it against the ledger."""
+    trial.harness.judge(judge_over(trial.harness, slo_trial.find(slo), trial.observation))
 
 
 @then(parsers.parse('no alert on the budget of SLO "{slo:text}" was pending or firing since then', TYPES))
