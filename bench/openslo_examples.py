@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sloproof.duration import format_duration
 from sloproof.slo.calendar import nominal_length
-from sloproof.slo.lint import objective_problems
-from sloproof.slo.locating import yaml_files
+from sloproof.slo.documents.locating import yaml_files
+from sloproof.slo.documents.problem import Problem
+from sloproof.slo.documents.reading import DEFAULT_SCRAPE, examine
+from sloproof.slo.documents.targets import decimal_text
+from sloproof.slo.documents.windows import KIND, read_windows
+from sloproof.slo.lint.static import objective_problems
 from sloproof.slo.model import Objective, Rolling
-from sloproof.slo.problem import Problem
-from sloproof.slo.reading import DEFAULT_SCRAPE, examine
-from sloproof.slo.targets import decimal_text
-from sloproof.slo.windows import KIND, read_windows
 
 
 def main(folders: list[Path]) -> int:

@@ -27,8 +27,8 @@ from sloproof.finding import Verdict
 from sloproof.prove.alert_history import prove_alert_history
 from sloproof.prove.scratch_server import Points, Programs, scratch_prometheus, series_text
 from sloproof.settings import load_settings
-from sloproof.slo.asking import Asker
-from sloproof.slo.judge import Sources, judge
+from sloproof.slo.judging.asking import Asker
+from sloproof.slo.judging.judge import Sources, judge
 from sloproof.slo.model import Budgeting, Metric, Objective, Place, Ratio, Rolling, Source
 from sloproof.slo.rows import default_rows
 

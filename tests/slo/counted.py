@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from sloproof.model import Window
-from sloproof.slo.budget import Counted
-from sloproof.slo.judge import judge_counts
+from sloproof.slo.judging.budget import Counted
+from sloproof.slo.judging.judge import judge_counts
+from sloproof.slo.judging.steps import plan_of
 from sloproof.slo.model import Objective
-from sloproof.slo.steps import plan_of
 from sloproof.slo.verdicts import Count, Judgement
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)

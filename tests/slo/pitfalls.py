@@ -13,9 +13,9 @@ import yaml
 
 from sloproof.duration import format_duration
 from sloproof.slo.model import AlertRow, Objective, Severity
-from sloproof.slo.rule_files import rule_text
-from sloproof.slo.rule_values import Timing
-from sloproof.slo.rules import rules_of
+from sloproof.slo.rules.files import rule_text
+from sloproof.slo.rules.groups import rules_of
+from sloproof.slo.rules.values import Timing
 from tests.slo.objectives import PLACE
 
 NAIVE = Path(__file__).parent / "lies" / "naive.yaml"

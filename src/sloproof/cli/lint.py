@@ -12,10 +12,10 @@ import msgspec
 
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration, parse_duration
-from sloproof.slo.lint import lint
-from sloproof.slo.lint_live import live_scrape_interval
-from sloproof.slo.problem import Problem
-from sloproof.slo.reading import DEFAULT_SCRAPE
+from sloproof.slo.documents.problem import Problem
+from sloproof.slo.documents.reading import DEFAULT_SCRAPE
+from sloproof.slo.lint.live import live_scrape_interval
+from sloproof.slo.lint.static import lint
 
 _EXIT_FINDINGS = 1
 

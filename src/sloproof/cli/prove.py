@@ -22,9 +22,9 @@ from sloproof.prove.proof import Tier, live_tier, prove_months, prove_rules
 from sloproof.prove.scratch_server import Programs
 from sloproof.prove.standing import standing
 from sloproof.settings import Settings, load_settings
+from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Source
-from sloproof.slo.reading import read_objectives
-from sloproof.slo.rule_values import Timing
+from sloproof.slo.rules.values import Timing
 
 _EXIT = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.BLOCKED: 2, Verdict.ERROR: 3}
 _STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "red"}

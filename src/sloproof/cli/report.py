@@ -19,12 +19,12 @@ from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import SettingsError
 from sloproof.finding import Verdict, worst
 from sloproof.load.ledger import Ledger
-from sloproof.slo.asking import Asker
-from sloproof.slo.judge import Sources, judge, number, percent
-from sloproof.slo.judgement_json import judgements_json
-from sloproof.slo.loki_counting import LokiAsker
+from sloproof.slo.documents.reading import DEFAULT_SCRAPE, read_objectives
+from sloproof.slo.judging.asking import Asker
+from sloproof.slo.judging.judge import Sources, judge, number, percent
+from sloproof.slo.judging.judgement_json import judgements_json
+from sloproof.slo.judging.loki_counting import LokiAsker
 from sloproof.slo.model import Source
-from sloproof.slo.reading import DEFAULT_SCRAPE, read_objectives
 from sloproof.slo.verdicts import BurnRate, Judgement
 
 _EXIT = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.BLOCKED: 2, Verdict.ERROR: 3}

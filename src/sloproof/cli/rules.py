@@ -15,12 +15,12 @@ from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import SettingsError
 from sloproof.settings import Settings, has_table, load_settings
 from sloproof.slo.compress import compress
+from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Objective, Source
-from sloproof.slo.reading import read_objectives
-from sloproof.slo.rule_files import compare, rule_texts, write
-from sloproof.slo.rule_tests import rule_test_texts
-from sloproof.slo.rule_values import Timing
-from sloproof.slo.rules import rules_of
+from sloproof.slo.rules.files import compare, rule_texts, write
+from sloproof.slo.rules.groups import rules_of
+from sloproof.slo.rules.promtool_tests import rule_test_texts
+from sloproof.slo.rules.values import Timing
 
 _EXIT_DIFFERENT = 1
 _DEFAULT_DOCUMENTS = "slo"

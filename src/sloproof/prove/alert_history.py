@@ -17,14 +17,14 @@ from sloproof.clients.prometheus import PrometheusClient
 from sloproof.model import Alert
 from sloproof.polling import wait_until
 from sloproof.prove.scratch_server import Points, Programs, scratch_prometheus, series_text
-from sloproof.slo.asking import Asker
-from sloproof.slo.judge import Sources, judge
+from sloproof.slo.judging.asking import Asker
+from sloproof.slo.judging.judge import Sources, judge
 from sloproof.slo.model import Budgeting, Metric, Objective, Place, Ratio, Rolling, Source
 from sloproof.slo.rows import default_rows
-from sloproof.slo.rule_files import rule_text
-from sloproof.slo.rule_values import Timing
-from sloproof.slo.rules import BURN_ALERT, rules_of
-from sloproof.slo.series import Names
+from sloproof.slo.rules.files import rule_text
+from sloproof.slo.rules.groups import BURN_ALERT, rules_of
+from sloproof.slo.rules.series import Names
+from sloproof.slo.rules.values import Timing
 from sloproof.slo.verdicts import Judgement
 
 _PLACE = Place(Path("history"), 1)

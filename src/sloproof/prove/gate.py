@@ -7,9 +7,9 @@ from dataclasses import replace
 from sloproof.finding import Finding, Query
 from sloproof.harness import Harness
 from sloproof.observation import Observation
-from sloproof.slo.asking import Asker
-from sloproof.slo.judge import Sources, judge, number, percent
-from sloproof.slo.loki_counting import LokiAsker
+from sloproof.slo.judging.asking import Asker
+from sloproof.slo.judging.judge import Sources, judge, number, percent
+from sloproof.slo.judging.loki_counting import LokiAsker
 from sloproof.slo.model import Objective, Rolling
 from sloproof.slo.verdicts import Judgement
 

@@ -17,8 +17,8 @@ from sloproof.finding import Verdict
 from sloproof.model import Window
 from sloproof.prove.made_history import Service, Traffic, during, in_hours
 from sloproof.prove.scratch_server import Programs, scratch_prometheus
-from sloproof.slo.asking import Asker
-from sloproof.slo.judge import Sources, judge
+from sloproof.slo.judging.asking import Asker
+from sloproof.slo.judging.judge import Sources, judge
 from sloproof.slo.model import Budgeting, Calendar, Metric, NoData, Objective, Place, Ratio, Rolling, Source
 from sloproof.slo.rows import default_rows
 from sloproof.slo.verdicts import Judgement

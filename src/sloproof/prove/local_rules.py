@@ -11,12 +11,12 @@ from sloproof.environment.components import ExtraRules
 from sloproof.errors import SettingsError
 from sloproof.settings import Settings
 from sloproof.slo.compress import compress
+from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Objective, Source
-from sloproof.slo.reading import read_objectives
 from sloproof.slo.rows import MIN_SCRAPES
-from sloproof.slo.rule_files import LOKI_FOLDER, rule_texts
-from sloproof.slo.rule_values import Timing
-from sloproof.slo.rules import rules_of
+from sloproof.slo.rules.files import LOKI_FOLDER, rule_texts
+from sloproof.slo.rules.groups import rules_of
+from sloproof.slo.rules.values import Timing
 
 
 def compressed_objectives(root: Path, settings: Settings, paths: Sequence[Path] = ()) -> tuple[Objective, ...]:

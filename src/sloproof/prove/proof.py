@@ -14,8 +14,8 @@ from sloproof.prove.history import HistoryResult, prove_history
 from sloproof.prove.scratch_server import Programs
 from sloproof.prove.watch import LiveRow
 from sloproof.slo.model import Objective
-from sloproof.slo.rule_tests import TEST_SUFFIX, rule_test_texts, run_rule_tests
-from sloproof.slo.rule_values import Timing
+from sloproof.slo.rules.promtool_tests import TEST_SUFFIX, rule_test_texts, run_rule_tests
+from sloproof.slo.rules.values import Timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""SLO documents, read: OpenSLO v1 and Sloth in, objectives out."""
