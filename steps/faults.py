@@ -17,6 +17,7 @@ def database_fails(trial: Trial, percent: float) -> None:
     trial.set_faults(error_ratio=percent / 100)
 
 
+@when(parsers.parse('every query takes "{delay:duration}" longer', TYPES))
 @given(parsers.parse('every query takes "{delay:duration}" longer', TYPES))
 def queries_slow(trial: Trial, delay: timedelta) -> None:
     """Add a fixed time to every users query."""
