@@ -13,8 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# How long an example takes says more about the machine's neighbours than about the code.
-hypothesis.settings.register_profile("sloproof", deadline=None)
+# Many runs see more examples than one long one; how long an example takes says more about the machine's neighbours than
+# about the code.
+hypothesis.settings.register_profile("sloproof", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("sloproof")
 
 

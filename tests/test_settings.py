@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sloproof.errors import SettingsError
-from sloproof.settings import has_table, load_settings
+from sloproof.settings import find_root, has_table, load_settings
 
 GOOD = r"""
 [tool.sloproof.service]
@@ -63,6 +63,49 @@ def test_wrong_setting_is_refused_by_the_name_of_its_key(tmp_path: Path, old: st
     assert caught.value.details["where"].endswith("pyproject.toml")
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[tool.sloproof.scrape]\ninterval = '0s'", "scrape.interval"),
+        ("[tool.sloproof.scrape]\nevaluation = '0ms'", "scrape.evaluation"),
+        (
+            "[[tool.sloproof.load.mix]]\npath = '/'\n[[tool.sloproof.load.mix]]\npath = '/a'\nweight = -8",
+            "mix[1].weight",
+        ),
+        ("[[tool.sloproof.load.mix]]\npath = '/'\nweight = 0", "load.mix[0].weight"),
+        ("[tool.sloproof.load]\ntimeout_seconds = -1", "load.timeout_seconds"),
+        ("[tool.sloproof.load]\ntimeout_seconds = nan", "load.timeout_seconds"),
+        ("[tool.sloproof.load]\ntimeout_seconds = inf", "load.timeout_seconds"),
+        ("[tool.sloproof.slo]\ncompress = 0", "slo.compress"),
+        ("[tool.sloproof.slo]\nrate = -1.5", "slo.rate"),
+    ],
+)
+def test_number_that_no_run_could_use_is_refused_by_the_name_of_its_key(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(project(tmp_path, f"{GOOD}{text}\n"))
+    assert f"{key} to be" in caught.value.headline
+    assert caught.value.details["where"].endswith("pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "key"),
+    [
+        ("logs", "ship_seconds = -0.5", "logs.ship_seconds"),
+        ("service", "start_seconds = 0", "service.start_seconds"),
+        ("service", "stop_seconds = -1", "service.stop_seconds"),
+    ],
+)
+def test_number_of_a_table_is_refused_by_the_name_of_its_key(tmp_path: Path, table: str, text: str, key: str) -> None:
+    head = f"[tool.sloproof.{table}]\n"
+    with pytest.raises(SettingsError, match=key):
+        load_settings(project(tmp_path, GOOD.replace(head, head + text + "\n")))
+
+
+def test_logs_may_be_expected_at_once(tmp_path: Path) -> None:
+    settings = load_settings(project(tmp_path, GOOD + "ship_seconds = 0\n"))
+    assert settings.logs.ship_seconds == 0
+
+
 def test_json_log_needs_its_fields(tmp_path: Path) -> None:
     text = GOOD.split("[tool.sloproof.logs]", maxsplit=1)[0]
     text += '[tool.sloproof.logs]\nformat = "json"\nfields = { method = "m", endpoint = "e" }\n'
@@ -80,6 +123,18 @@ def test_no_file_no_table_and_no_toml_are_told_apart(tmp_path: Path) -> None:
     assert has_table(project(tmp_path, "[tool.sloproof"))
     with pytest.raises(SettingsError, match="expected TOML"):
         load_settings(tmp_path)
+
+
+def test_root_of_a_project_is_the_nearest_folder_upwards_with_a_table(tmp_path: Path) -> None:
+    inner = tmp_path / "features" / "deep"
+    inner.mkdir(parents=True)
+    assert find_root(inner) == inner
+    project(tmp_path, GOOD)
+    project(tmp_path / "features", "[tool.other]\n")
+    assert find_root(inner) == tmp_path
+    assert find_root(tmp_path) == tmp_path
+    project(inner, GOOD)
+    assert find_root(inner) == inner
 
 
 def test_endpoint_of_a_path_is_the_first_rule_that_fits_it_whole(tmp_path: Path) -> None:

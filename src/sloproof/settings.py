@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -187,6 +188,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return bare
 
 
+def find_root(start: Path) -> Path:
+    """Return the nearest folder, from `start` upwards, whose pyproject.toml has the table; `start` where none has."""
+    return next((folder for folder in (start, *start.parents) if has_table(folder)), start)
+
+
 def has_table(root: Path) -> bool:
     """Return whether the pyproject.toml in `root` has a `[tool.sloproof]` table, or cannot be read to tell."""
     try:
@@ -249,10 +255,34 @@ def _check(settings: Settings, path: Path) -> None:
     for rule in settings.endpoints:
         _check_pattern("endpoints.path", rule.path, (), path)
     for key in ("interval", "evaluation"):
+        text = getattr(settings.scrape, key)
         try:
-            parse_duration(getattr(settings.scrape, key))
+            length = parse_duration(text)
         except SettingsError as error:
             raise SettingsError(f"tool.sloproof.scrape.{key}: {error.headline}", where=path, **error.details) from error
+        if not length:
+            raise SettingsError(
+                f"expected tool.sloproof.scrape.{key} to be longer than nothing, got {text!r}", where=path
+            )
+    _check_numbers(settings, path)
+
+
+def _check_numbers(settings: Settings, path: Path) -> None:
+    """Refuse numbers that no run could do anything with; TOML has nan and inf too."""
+    above_zero: dict[str, float] = {
+        "service.start_seconds": settings.service.start_seconds,
+        "service.stop_seconds": settings.service.stop_seconds,
+        "load.timeout_seconds": settings.load.timeout_seconds,
+        "slo.compress": settings.slo.compress,
+        "slo.rate": settings.slo.rate,
+        **{f"load.mix[{place}].weight": one.weight for place, one in enumerate(settings.load.mix)},
+    }
+    for key, number in above_zero.items():
+        if not 0 < number < math.inf:
+            raise SettingsError(f"expected tool.sloproof.{key} to be above 0, got {number}", where=path)
+    number = settings.logs.ship_seconds
+    if not 0 <= number < math.inf:
+        raise SettingsError(f"expected tool.sloproof.logs.ship_seconds to be 0 or more, got {number}", where=path)
 
 
 def _check_pattern(key: str, pattern: str, groups: tuple[str, ...], path: Path) -> None:

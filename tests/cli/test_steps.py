@@ -8,6 +8,7 @@ import pytest
 from sloproof.cli import steps
 from sloproof.errors import FeatureError
 from tests.plugin.project import GOOD, write
+from tests.test_settings import GOOD as TABLE
 
 pytest_plugins = ["pytester"]
 
@@ -75,3 +76,15 @@ def test_steps_say_what_pytest_said_when_it_cannot_collect(pytester: pytest.Pyte
         run("features")
 
     assert "no_such_module" in str(caught.value)
+
+
+def test_steps_find_the_project_from_a_folder_within_it(
+    pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(pytester, good=GOOD)
+    (pytester.path / "pyproject.toml").write_text(TABLE)
+    monkeypatch.chdir(pytester.mkdir("src"))
+
+    assert run("--grep", "a thing") == 0
+
+    assert "Bring a thing." in capsys.readouterr().out

@@ -157,7 +157,7 @@ def test_a_module_fixture_is_set_up_once_a_feature(pytester: pytest.Pytester) ->
         pytester,
         steps="""
         import pytest
-        from pytest_bdd import given
+        from pytest_bdd import then
 
         made = []
 
@@ -166,12 +166,12 @@ def test_a_module_fixture_is_set_up_once_a_feature(pytester: pytest.Pytester) ->
             made.append("x")
             return len(made)
 
-        @given("a thing", target_fixture="seen")
+        @then("a thing", target_fixture="seen")
         def a_thing(stack):
             print("stack", stack)
         """,
-        a="Feature: A\n  Scenario: One\n    Given a thing\n  Scenario: Two\n    Given a thing\n",
-        b="Feature: B\n  Scenario: Three\n    Given a thing\n",
+        a="Feature: A\n  Scenario: One\n    Then a thing\n  Scenario: Two\n    Then a thing\n",
+        b="Feature: B\n  Scenario: Three\n    Then a thing\n",
     )
 
     result = pytester.runpytest_inprocess("features", "-s", "-q")
@@ -222,3 +222,12 @@ def test_a_project_of_strict_settings_and_locust_is_quiet(pytester: pytest.Pytes
 )
 def test_names_are_made_of_titles(titles: list[str], names: list[str]) -> None:
     assert [name for name, _ in item_names(titles)] == names
+
+
+def test_a_byte_order_mark_is_no_part_of_a_feature(pytester: pytest.Pytester) -> None:
+    write(pytester, good="\ufeff" + GOOD.lstrip())
+
+    result = pytester.runpytest_inprocess("features", "-v")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["features/good.feature::test_it_holds PASSED*"])

@@ -82,6 +82,21 @@ BAD = [
         id="scenario of a background alone",
     ),
     pytest.param(
+        "Feature: F\n  Scenario: S\n    Given a thing\n    And a thing\n    When it works\n    But it works\n",
+        ["2: the scenario has no Then, so nothing is judged and it would pass: S", "add a Then"],
+        id="scenario that judges nothing",
+    ),
+    pytest.param(
+        "Feature: F\n  Scenario Outline: S\n    When <n> things\n    Examples:\n      | n |\n      | 1 |\n",
+        ["2: the scenario has no Then, so nothing is judged"],
+        id="outline that judges nothing",
+    ),
+    pytest.param(
+        "Feature: F\n  Background:\n    Then it holds\n  Scenario: S\n    Given a thing\n",
+        ["4: the scenario has no Then, so nothing is judged"],
+        id="scenario that leaves judging to the background",
+    ),
+    pytest.param(
         "Feature: F\n  Scenario: S\n    Then it fails\n\n  Scenario: S\n    Then it holds\n",
         ["5: the scenario of line 2 has this title too"],
         id="two scenarios of one name",
@@ -352,10 +367,13 @@ FINE = [
     pytest.param(GOOD, id="a plain feature"),
     pytest.param(
         "Feature: F\n  The users are many,\n  and then some. Any of them may fail.\n\n  Scenario: S\n"
-        "    The rest of the day is fine.\n    An alert is quiet: nothing happens.\n\n    Given a thing\n",
+        "    The rest of the day is fine.\n    An alert is quiet: nothing happens.\n\n    Then it holds\n",
         id="prose that begins like a keyword",
     ),
-    pytest.param("Feature: F\n  Scenario: S\n    # Givn a comment\n    Given a thing\n    * a thing\n", id="stars"),
+    pytest.param(
+        "Feature: F\n  Scenario: S\n    # Givn a comment\n    Given a thing\n    * a thing\n    Then it holds\n    * it holds\n",
+        id="stars",
+    ),
     pytest.param(
         'Feature: F\n  Scenario: S\n    Given a thing\n    Then it says "<script>"\n', id="markup in a scenario"
     ),
@@ -373,7 +391,7 @@ FINE = [
         "Feature: F\n  Scenario Outline: S <n>\n    Then it holds\n    Examples:\n      | n |\n      | 1 |\n",
         id="a column that the title uses",
     ),
-    pytest.param("@slow @nightly @needs_grafana @home\nFeature: F\n  Scenario: S\n    Given a thing\n", id="tags"),
+    pytest.param("@slow @nightly @needs_grafana @home\nFeature: F\n  Scenario: S\n    Then it holds\n", id="tags"),
     pytest.param(
         "# language: de\nFunktionalität: F\n  Szenario: S\n    Angenommen a thing\n    Dann it holds\n", id="German"
     ),
@@ -425,6 +443,33 @@ def test_all_problems_of_all_files_are_told_at_once(pytester: pytest.Pytester) -
 
 
 @pytest.mark.parametrize(
+    ("pyproject", "told"),
+    [
+        (None, "pyproject.toml: there is no such file, so the sentences that come with sloproof are not known here"),
+        ("[tool.other]\n", "pyproject.toml: it has no [tool.sloproof] table, so the sentences"),
+    ],
+)
+def test_a_missing_table_is_told_before_the_steps_that_it_leaves_undefined(
+    pytester: pytest.Pytester, pyproject: str | None, told: str
+) -> None:
+    write(pytester, a='Feature: A\n  Scenario: S\n    When 5 requests are sent to GET "/"\n    Then it holds\n')
+    if pyproject is not None:
+        (pytester.path / "pyproject.toml").write_text(pyproject)
+
+    said = refusal(pytester)
+
+    assert f"{pytester.path}/{told}" in said
+    assert said.index(told) < said.index("a.feature:3: no step is defined")
+    assert "docs/adopting.md" in said
+
+
+def test_a_missing_table_is_not_told_where_all_steps_are_defined(pytester: pytest.Pytester) -> None:
+    write(pytester, a="Feature: A\n  Scenario: S\n    Given a thing\n")
+
+    assert "tool.sloproof" not in refusal(pytester)
+
+
+@pytest.mark.parametrize(
     "selection",
     [
         pytest.param(["features", "-k", "fine"], id="by word"),
@@ -471,12 +516,12 @@ def test_a_module_that_runs_a_feature_alone_is_left_alone(pytester: pytest.Pytes
 
 
 def test_steps_that_are_imported_again_are_defined_once(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(words="from pytest_bdd import given\n\n@given('a word')\ndef a_word(): ...\n")
+    pytester.makepyfile(words="from pytest_bdd import then\n\n@then('a word')\ndef a_word(): ...\n")
     write(
         pytester,
         steps="from words import *\npytest_plugins = ['words']\n",
         ini="[pytest]\npythonpath = .\naddopts = -p no:hypothesispytest\n",
-        fine="Feature: F\n  Scenario: S\n    Given a word\n",
+        fine="Feature: F\n  Scenario: S\n    Then a word\n",
     )
 
     pytester.runpytest_inprocess("features").assert_outcomes(passed=1)
@@ -486,9 +531,9 @@ def test_steps_of_a_folder_are_seen_in_that_folder_alone(pytester: pytest.Pytest
     write(pytester, good=GOOD)
     for name in ("one", "two"):
         folder = pytester.mkdir(name)
-        (folder / "x.feature").write_text("Feature: F\n  Scenario: S\n    Given an own thing\n")
+        (folder / "x.feature").write_text("Feature: F\n  Scenario: S\n    Then an own thing\n")
     (pytester.path / "one/conftest.py").write_text(
-        "from pytest_bdd import given\n\n@given('an own thing')\ndef own(): ...\n"
+        "from pytest_bdd import then\n\n@then('an own thing')\ndef own(): ...\n"
     )
 
     said = refusal(pytester, ".")

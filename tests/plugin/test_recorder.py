@@ -130,7 +130,7 @@ def test_verdict_of_a_scenario_is_the_worst_of_its_findings_and_errors(pytester:
         "Given a broken thing": "error",
         "Given a leaky thing": "error",
     }
-    scenarios = [f"  Scenario: {step}\n    Given a thing\n    {step}\n" for step in expected]
+    scenarios = [f"  Scenario: {step}\n    Given a thing\n    {step}\n    Then it holds\n" for step in expected]
 
     records = records_of(pytester, "Feature: F\n" + "\n".join(scenarios))
 
@@ -291,7 +291,7 @@ def test_a_failing_diagnosis_does_not_hide_the_failure(pytester: pytest.Pytester
 def test_what_passes_is_not_diagnosed(pytester: pytest.Pytester) -> None:
     steps = STEPS + "\n@pytest.fixture(autouse=True)\ndef stack(recorder):\n    recorder.diagnose = lambda: 1 / 0\n"
 
-    assert record_of(pytester, "Given a thing", steps=steps).components == ()
+    assert record_of(pytester, "Then it holds", steps=steps).components == ()
 
 
 def test_ordinary_tests_are_not_recorded(pytester: pytest.Pytester) -> None:

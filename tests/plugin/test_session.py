@@ -8,7 +8,7 @@ import pytest
 
 from sloproof import harness as harness_module
 from sloproof.environment.base import Environment
-from sloproof.errors import EnvironmentStartError, LoadError
+from sloproof.errors import EnvironmentStartError, LoadError, UnavailableError
 from sloproof.harness import Harness
 from sloproof.load.profile import Profile
 from sloproof.plugin import session as subject
@@ -147,6 +147,29 @@ def test_diagnosis_says_how_each_component_is_and_what_it_said_last(world: World
     assert dict(health)["loki"] == "exited with status 3"
     assert dict(health)["service"] == "running"
     assert dict(lines)["loki"] == "loki said this"
+    world.session.close()
+
+
+def test_environment_that_never_came_up_has_no_health_to_tell_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def status() -> tuple[()]:
+        raise UnavailableError("expected a running environment")
+
+    world.environment.death = EnvironmentStartError("not ready")
+    with pytest.raises(EnvironmentStartError):
+        world.session.up()
+    monkeypatch.setattr(world.environment, "status", status)
+    assert world.session.diagnose() == ((), ())
+    world.session.close()
+
+
+def test_environment_that_has_died_since_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def status() -> tuple[()]:
+        raise UnavailableError("expected a running environment")
+
+    world.session.up()
+    monkeypatch.setattr(world.environment, "status", status)
+    with pytest.raises(UnavailableError):
+        world.session.diagnose()
     world.session.close()
 
 

@@ -155,6 +155,22 @@ def test_problems_of_workers_and_of_the_controller_are_all_told(controller: Cont
     assert record.verdict == "fail"
 
 
+def test_scenarios_that_no_worker_came_to_are_told_once_with_the_reason(controller: Controller) -> None:
+    ran, left = scenario(), msgspec.structs.replace(scenario(), node_id="left")
+
+    record = both(
+        controller,
+        handed(scenarios=(ran, left), problems=("the run ends here: loki has ended",)),
+        handed(scenarios=(left,)),
+    )
+
+    assert [(one.node_id, one.verdict, one.reason) for one in record.scenarios] == [
+        ("n", "pass", ""),
+        ("left", "blocked", "not run: worker gw0: the run ends here: loki has ended"),
+    ]
+    assert record.verdict == "error"
+
+
 def test_an_interrupted_worker_that_handed_over_is_not_lost(controller: Controller) -> None:
     """Of such a worker xdist tells twice."""
     controller.farewell("gw0", handed(problems=("interrupted",)), None)
@@ -179,7 +195,7 @@ def shop(pytester: pytest.Pytester) -> pytest.Pytester:
 
 @pytest.mark.slow
 def test_the_controller_writes_one_report_of_all_scenarios(shop: pytest.Pytester) -> None:
-    result = shop.runpytest_inprocess("features", "-n", "2", "--dist", "loadfile", "--report-dir", "out")
+    result = shop.runpytest_subprocess("features", "-n", "2", "--dist", "loadfile", "--report-dir", "out")
 
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["report: out/*/index.html"])
@@ -195,7 +211,7 @@ def test_the_controller_writes_one_report_of_all_scenarios(shop: pytest.Pytester
 
 @pytest.mark.slow
 def test_no_report_leaves_nothing_behind(shop: pytest.Pytester) -> None:
-    shop.runpytest_inprocess("features", "-n", "2", "--report-dir", "out", "--no-report")
+    shop.runpytest_subprocess("features", "-n", "2", "--report-dir", "out", "--no-report")
 
     assert not list((shop.path / "out").glob("*"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration, parse_duration
+from sloproof.settings import find_root
 from sloproof.slo.documents.problem import Problem
 from sloproof.slo.documents.reading import DEFAULT_SCRAPE
 from sloproof.slo.lint.live import live_scrape_interval
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if interval is None and client is not None:
         interval = live_scrape_interval(client)
     found = lint(
-        args.paths or [Path("slo")],
+        args.paths or [Path(os.path.relpath(find_root(Path.cwd()) / "slo"))],
         scrape_interval=interval or DEFAULT_SCRAPE,
         prometheus=client,
         at=datetime.now(UTC),

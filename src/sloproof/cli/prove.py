@@ -21,7 +21,7 @@ from sloproof.prove.local_rules import compressed_objectives, compressed_rules
 from sloproof.prove.proof import Tier, live_tier, prove_months, prove_rules
 from sloproof.prove.scratch_server import Programs
 from sloproof.prove.standing import standing
-from sloproof.settings import Settings, load_settings
+from sloproof.settings import Settings, find_root, load_settings
 from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Source
 from sloproof.slo.rules.values import Timing
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         SettingsError: The documents or the project's table are not valid.
         ToolError: A program cannot be had.
     """
-    root = Path.cwd()
+    root = find_root(Path.cwd())
     settings = load_settings(root)
     paths = args.paths or [root / settings.slo.documents]
     console = Console(soft_wrap=True, highlight=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import SettingsError
-from sloproof.settings import Settings, has_table, load_settings
+from sloproof.settings import Settings, find_root, has_table, load_settings
 from sloproof.slo.compress import compress
 from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Objective, Source
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    root = Path.cwd()
+    root = find_root(Path.cwd())
     settings = load_settings(root) if has_table(root) else None
     timing = _timing(args, settings)
     paths = args.paths or [root / (settings.slo.documents if settings else _DEFAULT_DOCUMENTS)]

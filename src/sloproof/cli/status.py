@@ -12,7 +12,7 @@ import msgspec
 from sloproof.environment.backends import state_file
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import EnvironmentStartError
-from sloproof.settings import load_settings
+from sloproof.settings import find_root, load_settings
 
 _EXIT_DOWN = 1
 
@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand and return its exit status: 0 all components run, 1 not."""
-    root = Path.cwd()
+    root = find_root(Path.cwd())
     try:
         environment = LocalEnvironment.attach(state_file(root, os.environ), load_settings(root))
     except EnvironmentStartError as error:

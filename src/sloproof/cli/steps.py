@@ -13,7 +13,7 @@ import msgspec
 
 from sloproof.catalogue import StepEntry, catalogue_text, select
 from sloproof.errors import FeatureError
-from sloproof.settings import load_settings
+from sloproof.settings import find_root, load_settings
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,8 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
         FeatureError: pytest could not collect the features; it tells what pytest said.
         SettingsError: No path is given, and the project does not say where its features are.
     """
-    paths = arguments.paths or [load_settings(Path.cwd()).features_dir]
-    entries = select(collect_catalogue(paths), text=arguments.grep, unused=arguments.unused)
+    if arguments.paths:
+        catalogue = collect_catalogue(arguments.paths)
+    else:
+        root = find_root(Path.cwd())
+        catalogue = collect_catalogue([load_settings(root).features_dir], root)
+    entries = select(catalogue, text=arguments.grep, unused=arguments.unused)
     if arguments.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(entries)).decode() + "\n")
     else:
@@ -49,19 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if entries else 1
 
 
-def collect_catalogue(paths: list[str]) -> tuple[StepEntry, ...]:
-    """Return the catalogue of feature files and folders, as pytest sees it from the current directory.
+def collect_catalogue(paths: list[str], folder: Path | None = None) -> tuple[StepEntry, ...]:
+    """Return the catalogue of feature files and folders, as pytest sees it from a folder, the current one by default.
 
     Raises:
         FeatureError: pytest could not collect them.
     """
-    with tempfile.TemporaryDirectory(prefix="sloproof-steps-") as folder:
-        file = Path(folder) / "catalogue.json"
+    with tempfile.TemporaryDirectory(prefix="sloproof-steps-") as made:
+        file = Path(made) / "catalogue.json"
         command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "--no-report"]
         # A project may run its tests on several workers by default; then nobody here would collect anything.
         command += ["-n0"] if find_spec("xdist") else []
         command += ["--step-catalogue", str(file), *paths]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
         if not file.exists():
             said = (result.stdout + result.stderr).strip().splitlines()
             raise FeatureError(

@@ -19,7 +19,7 @@ from sloproof.environment.toolcache import ToolCache
 from sloproof.environment.toolchain import Absence, Tool, default_cache_dir, look_up, release_sums, resolve
 from sloproof.errors import SettingsError, ToolError
 from sloproof.platform_files import platform_file
-from sloproof.settings import load_settings
+from sloproof.settings import find_root, load_settings
 
 _EXIT_MISSING = 1
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    lock = load_lock(args.lock or _lock_path(Path.cwd()))
+    lock = load_lock(args.lock or _lock_path(find_root(Path.cwd())))
     cache_dir, path = default_cache_dir(os.environ), os.environ.get("PATH", os.defpath)
     output, messages = Console(soft_wrap=True, highlight=False, markup=False), Console(stderr=True)
     found: Mapping[str, Tool | Absence]

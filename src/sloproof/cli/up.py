@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools, make_local, note, state_file
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import EnvironmentStartError, SettingsError
-from sloproof.settings import load_settings
+from sloproof.settings import Settings, find_root, load_settings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -33,13 +36,18 @@ def run(args: argparse.Namespace) -> int:
     """Run the subcommand and return its exit status.
 
     Raises:
-        SettingsError: One is running already.
+        SettingsError: One is running already, or is being started.
         EnvironmentStartError: A component did not become ready.
     """
-    root = Path.cwd()
+    root = find_root(Path.cwd())
     settings = load_settings(root)
     noted = state_file(root, os.environ)
-    if _is_running(noted, root):
+    with _alone(noted):
+        return _start(root, settings, noted, args)
+
+
+def _start(root: Path, settings: Settings, noted: Path, args: argparse.Namespace) -> int:
+    if _is_running(noted, settings):
         raise SettingsError(
             "expected no running environment of this project, but there is one",
             see="sloproof status",
@@ -73,9 +81,28 @@ def show_addresses(environment: LocalEnvironment) -> None:
         print(f"{name:<13} {address}")
 
 
-def _is_running(noted: Path, root: Path) -> bool:
+@contextmanager
+def _alone(noted: Path) -> Iterator[None]:
+    """Keep others of this command out from the check to the note: of two, one environment would be forgotten."""
+    noted.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(noted.with_suffix(".up.lock"))
     try:
-        LocalEnvironment.attach(noted, load_settings(root))
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SettingsError(
+            "expected no other `sloproof up` of this project, but one is starting an environment",
+            see=lock.lock_file,
+            hint="wait for it to end, then: sloproof status",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_running(noted: Path, settings: Settings) -> bool:
+    try:
+        LocalEnvironment.attach(noted, settings)
     except EnvironmentStartError:
         return False
     return True

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from sloproof.errors import SettingsError
+from sloproof.errors import FeatureError
 
 
 class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,21 +63,30 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse a profile that cannot be driven.
 
         Raises:
-            SettingsError: It names the field.
+            FeatureError: It names the value, and what is expected of it.
         """
+        for spec in self.mix:
+            if not spec.path.startswith("/"):
+                raise FeatureError(
+                    f'expected a path that begins with a slash, got "{spec.path}"', hint=f'write "/{spec.path}"'
+                )
+            if not spec.weight > 0:
+                raise FeatureError(f"expected a weight above 0 for {spec.method} {spec.path}, got {spec.weight:g}")
         problems = [
-            (not self.mix, "mix: expected at least one kind of request"),
-            (any(spec.weight <= 0 for spec in self.mix), "mix: expected every weight above 0"),
-            ((self.rate is None) == (self.users is None), "expected exactly one of rate (open) and users (closed)"),
-            (self.rate is not None and self.rate <= 0, "rate: expected arrivals a second above 0"),
-            (self.users is not None and self.users < 1, "users: expected at least 1"),
-            (self.duration_seconds is None and self.requests is None, "expected duration_seconds or requests"),
-            (self.duration_seconds is not None and self.duration_seconds <= 0, "duration_seconds: expected above 0"),
-            (self.requests is not None and self.requests < 1, "requests: expected at least 1"),
-            (self.connections < 1, "connections: expected at least 1"),
-            (self.timeout_seconds <= 0, "timeout_seconds: expected above 0"),
-            (self.processes < 1, "processes: expected at least 1"),
+            (not self.mix, "at least one kind of request to send, got none"),
+            (self.requests is not None and self.requests < 1, f"at least 1 request to send, got {self.requests}"),
+            ((self.rate is None) == (self.users is None), "either a rate of requests or a number of users"),
+            (self.rate is not None and not self.rate > 0, f"a rate above 0 requests a second, got {self.rate}"),
+            (self.users is not None and self.users < 1, f"at least 1 user, got {self.users}"),
+            (self.duration_seconds is None and self.requests is None, "a duration or a number of requests"),
+            (
+                self.duration_seconds is not None and not self.duration_seconds > 0,
+                f"a load that lasts longer than 0 s, got {self.duration_seconds} s",
+            ),
+            (self.connections < 1, f"at least 1 connection, got {self.connections}"),
+            (not self.timeout_seconds > 0, f"a wait longer than 0 s for an answer, got {self.timeout_seconds} s"),
+            (self.processes < 1, f"at least 1 load process, got {self.processes}"),
         ]
-        for wrong, message in problems:
+        for wrong, expected in problems:
             if wrong:
-                raise SettingsError(f"the load profile cannot be driven: {message}", profile=self)
+                raise FeatureError(f"expected {expected}")

@@ -17,7 +17,7 @@ import pytest_bdd
 from pytest_bdd.parser import Scenario, ScenarioTemplate
 
 from sloproof.plugin.definitions import template_of
-from sloproof.plugin.document import FeatureDocument
+from sloproof.plugin.document import ENCODING, FeatureDocument
 from sloproof.plugin.structure import breaking_problems
 from sloproof.plugin.tags import register_unknown
 
@@ -72,7 +72,9 @@ class FeatureFile(pytest.Module):
         module.__file__ = str(self.path)
         titles = (case.scenario.name for case in self.document.cases())
         for name, title in item_names(titles):
-            bind = pytest_bdd.scenario(str(self.path), title, features_base_dir=str(self.path.parent))
+            bind = pytest_bdd.scenario(
+                str(self.path), title, encoding=ENCODING, features_base_dir=str(self.path.parent)
+            )
             function = bind(_nothing_more)
             function.__name__ = name
             function.__doc__ = title

@@ -23,6 +23,9 @@ from pytest_bdd.gherkin_parser import (
 
 from sloproof.errors import FeatureError
 
+# UTF-8; a byte order mark, which some editors write, is no part of the text.
+ENCODING = "utf-8-sig"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -95,7 +98,7 @@ class FeatureDocument:
         self.problems: tuple[Problem, ...] = ()
         self.dialect = dialect_of("en")
         try:
-            self.lines = path.read_text(encoding="utf-8").splitlines()
+            self.lines = path.read_text(encoding=ENCODING).splitlines()
         except UnicodeDecodeError as error:
             self.lines = []
             self.problems = (Problem(path, 1, f"expected UTF-8, but {error.reason} at byte {error.start}"),)
@@ -104,7 +107,7 @@ class FeatureDocument:
             self.problems = (Problem(path, 1, "the file is empty: expected a feature with at least one scenario"),)
             return
         try:
-            self.feature = get_gherkin_document(str(path)).feature
+            self.feature = get_gherkin_document(str(path), encoding=ENCODING).feature
         except exceptions.GherkinParseError as error:
             self.problems = tuple(_syntax_problems(path, error))
         else:

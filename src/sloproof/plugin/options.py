@@ -13,7 +13,7 @@ class Options:
     """The command line's answers.
 
     Attributes:
-        environment: Name of the backend: `local`, `minikube`, `kube`, or one that a plugin adds.
+        environment: Name of the backend: `local`, or one that a plugin adds.
         reuse: Use the environment that `sloproof up` keeps running.
         keep: Leave the environment running at the end.
         tools_mirror: Base URL to get release archives from instead of the projects' own; None for their own.
@@ -41,7 +41,7 @@ def add_options(parser: pytest.Parser) -> None:
         dest="sloproof_env",
         metavar="NAME",
         default="local",
-        help="where the system runs: local (the default), minikube, or kube, an existing cluster",
+        help="where the system runs: local (the default); others by the hook pytest_sloproof_environment",
     )
     group.addoption(
         "--env-reuse",

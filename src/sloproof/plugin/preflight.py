@@ -27,9 +27,11 @@ from sloproof.plugin.document import Case, FeatureDocument, Problem, kinds, show
 from sloproof.plugin.prose import stray_lines, syntax_problems
 from sloproof.plugin.structure import structure_problems
 from sloproof.plugin.tags import known_tags
+from sloproof.settings import has_table
 
 _TOLD = pytest.StashKey[bool]()
 
+_UNDEFINED = "no step is defined for: "
 _ATTACHMENTS = {"datatable": "table", "docstring": 'text between """'}
 
 
@@ -97,7 +99,21 @@ def problem_report(problems: Iterable[Problem], root: Path) -> str:
     head = "1 problem" if len(told) == 1 else f"{len(told)} problems"
     files = len({problem.path for problem in told})
     where = "1 file" if files == 1 else f"{files} files"
-    return "\n".join([f"{head} in {where}, nothing was started", *(problem.text(root) for problem in told)])
+    return "\n".join(
+        [f"{head} in {where}, nothing was started", *_no_table(told, root), *(problem.text(root) for problem in told)]
+    )
+
+
+def _no_table(problems: Iterable[Problem], root: Path) -> Iterator[str]:
+    """Yield what makes every general sentence unknown, where steps are: it comes before each of them."""
+    if has_table(root) or not any(problem.message.startswith(_UNDEFINED) for problem in problems):
+        return
+    file = root / "pyproject.toml"
+    yield (
+        f"{file}: {'it has no [tool.sloproof] table' if file.exists() else 'there is no such file'}, "
+        "so the sentences that come with sloproof are not known here"
+    )
+    yield "    write a [tool.sloproof] table there, as docs/adopting.md shows, or name its folder with --rootdir"
 
 
 def _steps_of(case: Case) -> Iterator[tuple[Step, str]]:
@@ -122,7 +138,7 @@ def _step_problem(document: FeatureDocument, steps: Steps, step: Step, kind: str
     fitting = [(definition, names) for definition, names in matches if definition.takes(kind)]
     if not fitting:
         hint = _undefined_hint(steps, kind, text, [definition for definition, _ in matches])
-        return Problem(document.path, line, f"no step is defined for: {kind.capitalize()} {text}", hint)
+        return Problem(document.path, line, f"{_UNDEFINED}{kind.capitalize()} {text}", hint)
     if len(fitting) > 1:
         places = "\n".join(_place(definition, steps.root) for definition, _ in fitting)
         return Problem(document.path, line, f"{len(fitting)} steps fit: {kind.capitalize()} {text}", places)

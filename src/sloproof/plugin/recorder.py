@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -80,16 +81,27 @@ class ScenarioState:
         return bad
 
 
+def new_state(item: pytest.Item) -> ScenarioState | None:
+    """Return the state of a scenario of which nothing has run yet; None for a test that is none."""
+    template = template_of(item)
+    if template is None:
+        return None
+    scenario = scenario_of(item, template)
+    return ScenarioState(item, scenario, [StepState(step) for step in scenario.steps], datetime.now(UTC))
+
+
 class Recorder:
     """A pytest plugin that turns what happens into records.
 
     Attributes:
         records: One a scenario that has ended, in the order they ended; under xdist, on the controller, of all workers.
+        broken_off: The scenario that something broke off in the middle: Ctrl-C does.
         diagnose: Asked at the moment of a failure: each component's health, and the end of each one's log.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self.records: list[ScenarioRecord] = []
+        self.broken_off: ScenarioRecord | None = None
         self.diagnose: Callable[[], Diagnosis] | None = None
         self._config = config
         self._state: ScenarioState | None = None
@@ -111,12 +123,13 @@ class Recorder:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Open the record of a scenario before its fixtures are set up."""
-        template = template_of(item)
-        if template is not None:
-            scenario = scenario_of(item, template)
-            self._state = ScenarioState(item, scenario, [StepState(step) for step in scenario.steps], datetime.now(UTC))
+        self._state = state = new_state(item)
         try:
             return (yield)
+        except BaseException:
+            if state is not None:
+                self.broken_off = self._record(state)
+            raise
         finally:
             self._state = None
 
@@ -231,32 +244,37 @@ class Recorder:
                 state.reason = told if report.when == "call" else f"{report.when}: {told}"
 
     def _record(self, state: ScenarioState) -> ScenarioRecord:
-        components, last_lines = state.diagnosis or ((), ())
-        steps = [_step_record(each) for each in state.steps]
-        if state.loose and steps:
-            # What was found while fixtures were set up belongs to no step; the record has no other place for it.
-            first = tuple(map(finding_record, state.loose))
-            steps[0] = msgspec.structs.replace(steps[0], findings=first + steps[0].findings)
-        feature = state.scenario.feature
-        return ScenarioRecord(
-            node_id=state.item.nodeid,
-            feature=feature.name,
-            feature_file=shown(type(self._config.rootpath)(feature.filename), self._config.rootpath),
-            line=state.scenario.line_number,
-            name=state.scenario.name,
-            tags=tuple(sorted(tags_of(state.item))),
-            verdict=state.verdict(),
-            reason=state.reason,
-            started=state.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            duration_seconds=state.duration_seconds,
-            steps=tuple(steps),
-            components=components,
-            last_lines=last_lines,
-        )
+        return scenario_record(state, self._config.rootpath)
 
 
 # Where the plugin of a run is found: `config.stash[RECORDER]`.
 RECORDER = pytest.StashKey[Recorder]()
+
+
+def scenario_record(state: ScenarioState, root: Path) -> ScenarioRecord:
+    """Return a scenario as the record holds it, as far as it has come; shown paths are relative to `root`."""
+    components, last_lines = state.diagnosis or ((), ())
+    steps = [_step_record(each) for each in state.steps]
+    if state.loose and steps:
+        # What was found while fixtures were set up belongs to no step; the record has no other place for it.
+        first = tuple(map(finding_record, state.loose))
+        steps[0] = msgspec.structs.replace(steps[0], findings=first + steps[0].findings)
+    feature = state.scenario.feature
+    return ScenarioRecord(
+        node_id=state.item.nodeid,
+        feature=feature.name,
+        feature_file=shown(Path(feature.filename), root),
+        line=state.scenario.line_number,
+        name=state.scenario.name,
+        tags=tuple(sorted(tags_of(state.item))),
+        verdict=state.verdict(),
+        reason=state.reason,
+        started=state.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_seconds=state.duration_seconds,
+        steps=tuple(steps),
+        components=components,
+        last_lines=last_lines,
+    )
 
 
 def finding_record(finding: Finding) -> FindingRecord:

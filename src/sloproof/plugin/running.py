@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
-from rich.console import Console
 
-from sloproof.environment.backends import Wish, find_tools, make_local, note, state_file
-from sloproof.environment.base import Environment
+from sloproof.environment.backends import note, state_file
 from sloproof.environment.components import ExtraRules
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import (
@@ -27,9 +26,11 @@ from sloproof.errors import (
     ToolError,
 )
 from sloproof.harness import Harness
+from sloproof.plugin.backend import let_go, make_environment, prepare, take_running
 from sloproof.plugin.collect import ScenarioItem, collected_features
 from sloproof.plugin.interruption import Interruption
-from sloproof.plugin.options import Options, read_options
+from sloproof.plugin.not_run import not_run
+from sloproof.plugin.options import read_options
 from sloproof.plugin.recorder import RECORDER
 from sloproof.plugin.run_record import run_record
 from sloproof.plugin.session import RunSession, new_run_id
@@ -59,7 +60,9 @@ _MARKUP = {
     "blocked": {"yellow": True},
     "inconclusive": {"yellow": True},
 }
-_FATAL = (ComponentExitedError, EnvironmentStartError, ToolError, SettingsError)
+_ENDS_HERE = "the run ends here: "
+# Settings that are wrong end the run too, where they keep it from coming up; one wrong value in a step does not.
+_FATAL = (ComponentExitedError, EnvironmentStartError, ToolError)
 # What each backend can do, known before anything is started.
 CAPABILITIES = {"local": LocalEnvironment.capabilities}
 
@@ -76,6 +79,8 @@ def begin(session: pytest.Session) -> None:
         # Scenarios that need no environment run all the same; the first that does is told.
         config.stash[REFUSAL] = error
         return
+    take_running(config, settings, options)
+    prepared = prepare(config, options)
     reports = _reports(config, settings)
     with_rules = any(_SLO in tags_of(item) for item in session.items)
     rules = partial(_own_rules, config.rootpath, settings) if with_rules else lambda: None
@@ -86,7 +91,7 @@ def begin(session: pytest.Session) -> None:
         root=config.rootpath,
         run_id=run_id,
         folder=reports / run_id if place is None else place.folder(reports),
-        make_environment=lambda: _make_environment(config, run, options, rules),
+        make_environment=lambda: prepared or make_environment(config, run, options, rules),
         keep=options.keep or options.reuse,
         uncaptured=_uncaptured(config),
     )
@@ -118,7 +123,11 @@ def harness_of(config: pytest.Config) -> Harness:
     """
     if REFUSAL in config.stash:
         raise config.stash[REFUSAL]
-    return config.stash[SESSION].up()
+    try:
+        return config.stash[SESSION].up()
+    except SettingsError as error:
+        config.stash[REFUSAL] = error
+        raise
 
 
 def budgets_first(items: list[pytest.Item]) -> None:
@@ -131,37 +140,6 @@ def budgets_first(items: list[pytest.Item]) -> None:
 
 def _own_rules(root: Path, settings: Settings) -> ExtraRules:
     return compressed_rules(compressed_objectives(root, settings), root, settings)
-
-
-def _make_environment(
-    config: pytest.Config, run: RunSession, options: Options, rules: Callable[[], ExtraRules | None]
-) -> Environment:
-    """Return the backend, not yet started.
-
-    Raises:
-        SettingsError: Nothing makes a backend of that name.
-    """
-    if options.reuse:
-        return LocalEnvironment.attach(state_file(run.root, os.environ), run.settings)
-    made: Environment | None = config.hook.pytest_sloproof_environment(config=config, name=options.environment)
-    if made is not None:
-        return made
-    if options.environment != "local":
-        raise SettingsError(
-            f"expected an environment called local, got --env {options.environment}",
-            hint="backends beyond local come by the hook pytest_sloproof_environment",
-        )
-    wish = Wish(
-        root=run.root,
-        settings=run.settings,
-        run_id=run.run_id,
-        environ=dict(os.environ),
-        tools_mirror=options.tools_mirror,
-        tools_offline=options.tools_offline,
-        rules=rules(),
-    )
-    run.tools = find_tools(wish, Console(stderr=True))
-    return make_local(wish, run.tools)
 
 
 def skip_if_incapable(item: pytest.Item) -> None:
@@ -186,10 +164,13 @@ def note_scenario(item: pytest.Item) -> None:
 
 def end_if_dead(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """End the whole run when there is no environment, or a component of it has ended: nothing else can be judged."""
-    concerns_run = SESSION in item.config.stash or REFUSAL in item.config.stash
-    if concerns_run and call.excinfo is not None and isinstance(call.excinfo.value, _FATAL):
+    refusal = item.config.stash.get(REFUSAL, None)
+    if call.excinfo is None or (refusal is None and SESSION not in item.config.stash):
+        return
+    error = call.excinfo.value
+    if isinstance(error, _FATAL) or (isinstance(error, SettingsError) and error is refusal):
         item.config.stash[IS_DEAD] = True
-        item.session.shouldfail = f"the run ends here: {call.excinfo.value.headline}"
+        item.session.shouldfail = f"{_ENDS_HERE}{error.headline}"
 
 
 def has_environment(config: pytest.Config) -> bool:
@@ -253,6 +234,7 @@ def _close(config: pytest.Config) -> None:
     interruption = config.stash[INTERRUPTION]
     with interruption.held():
         run.close()
+        let_go(config)
         if place_of(config) is None:
             _remove_unreported(config, run.folder)
         del config.stash[SESSION]
@@ -269,17 +251,18 @@ def _keep(config: pytest.Config, run: RunSession) -> None:
 def _tell_of(session: pytest.Session, run: RunSession) -> None:
     """Write the report of this process's run, or hand what it knows to the controller that writes."""
     config = session.config
-    records = config.stash[RECORDER].records
-    if not records:
+    recorder = config.stash[RECORDER]
+    if not recorder.records:
         return
     problems = list(_problems(session))
     with contextlib.suppress(SloproofError):
         run.keep_logs()
-    record = run_record(run, records, problems)
+    left = tuple(not_run(session.items, recorder, _why(session), config.rootpath))
     if place_of(config) is None:
-        _write(config, record, run.folder)
+        _write(config, run_record(run, [*recorder.records, *left], problems), run.folder)
     else:
-        hand_over(config, record)
+        record = run_record(run, recorder.records, problems)
+        hand_over(config, msgspec.structs.replace(record, scenarios=left))
 
 
 def _write(config: pytest.Config, record: RunRecord, folder: Path) -> None:
@@ -309,6 +292,14 @@ def _problems(session: pytest.Session) -> Iterator[str]:
         yield session.shouldstop
 
 
+def _why(session: pytest.Session) -> str:
+    """Return why the run ended before its end."""
+    for told in (session.shouldfail, session.shouldstop):
+        if isinstance(told, str):
+            return told.removeprefix(_ENDS_HERE)
+    return "the run was interrupted" if session.exitstatus == pytest.ExitCode.INTERRUPTED else "the run ended"
+
+
 def tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Close with the verdict, the worst failures and the report's place."""
     trouble = config.stash.get(TROUBLE, None)
@@ -323,3 +314,6 @@ def tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> No
         record, config.stash.get(FOLDER, None), width=max(shutil.get_terminal_size((110, 24)).columns, 80)
     ):
         terminalreporter.write_line(line.text, **_MARKUP.get(line.verdict, {}))
+    left = len(record.scenarios) - len(config.stash[RECORDER].records)
+    if left > 0:
+        terminalreporter.write_line("1 scenario was not run" if left == 1 else f"{left} scenarios were not run")

@@ -14,6 +14,7 @@ from rich.console import Console
 from sloproof.barrier import Anchor
 from sloproof.environment.base import Environment
 from sloproof.environment.toolchain import Tool
+from sloproof.errors import SloproofError
 from sloproof.finding import Finding
 from sloproof.harness import Harness
 from sloproof.load.driver import Driver, LoadResult
@@ -150,8 +151,14 @@ class RunSession:
         """Return each component's health, and the end of each one's log, as they are now."""
         if self.environment is None:
             return (), ()
+        try:
+            statuses = self.environment.status()
+        except SloproofError:
+            if self.harness is None:  # it never came up: there is nothing to tell of but why, which the error does
+                return (), ()
+            raise
         health = []
-        for status in self.environment.status():
+        for status in statuses:
             text = status.state if status.exit_status is None else f"{status.state} with status {status.exit_status}"
             health.append((status.name, text + (f", restarted {status.restarts} times" if status.restarts else "")))
         lines = tuple((name, "\n".join(self.environment.last_lines(name, 8))) for name, _ in health)

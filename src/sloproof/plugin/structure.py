@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pytest_bdd.gherkin_parser import ExamplesTable, Step
 
-from sloproof.plugin.document import Case, FeatureDocument, Problem
+from sloproof.plugin.document import Case, FeatureDocument, Problem, kinds
 from sloproof.plugin.tags import explain_unknown
 
 # What someone who writes <name> means; not the "< 5 and b >" of a query.
@@ -78,6 +78,13 @@ def _empty_parts(document: FeatureDocument, case: Case) -> Iterator[Problem]:
     scenario = case.scenario
     if not scenario.steps:
         yield Problem(document.path, case.line, f"the scenario has no steps, and would pass: {scenario.name}")
+    elif all(kind != "then" for _, kind in kinds(scenario.steps)):
+        yield Problem(
+            document.path,
+            case.line,
+            f"the scenario has no Then, so nothing is judged and it would pass: {scenario.name}",
+            "add a Then of its own that says what must hold; one in the Background judges no scenario",
+        )
     outlines = {word.strip() for word in document.dialect.scenario_outline_keywords}
     if scenario.keyword.strip() in outlines and not scenario.examples:
         yield Problem(

@@ -1,6 +1,7 @@
 """A run on many workers (pytest-xdist): each has an environment of its own, the controller makes one report of all.
 
-A worker's scenarios come with its test reports; the rest of what it knows comes as one record when it ends.
+A worker's scenarios come with its test reports; the rest of what it knows comes as one record when it ends, the
+scenarios that it has not run among it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 import pytest
 
 from sloproof.finding import Verdict, worst
+from sloproof.plugin.not_run import never_run
 from sloproof.plugin.options import read_options
 from sloproof.report.record import EnvironmentRecord, RunRecord, ScenarioRecord, SecondRecord
 
@@ -50,8 +52,7 @@ def place_of(config: pytest.Config) -> Place | None:
 def hand_over(config: pytest.Config, record: RunRecord) -> None:
     """Give the controller what this worker knows; xdist sends it when the worker's session ends."""
     output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]  # xdist puts it there
-    # The scenarios went with the test reports.
-    output[_RECORD] = msgspec.json.encode(msgspec.structs.replace(record, scenarios=())).decode()
+    output[_RECORD] = msgspec.json.encode(record).decode()
 
 
 def refuse_shared(config: pytest.Config) -> None:
@@ -104,13 +105,17 @@ class Controller:
 
         Args:
             service: Its name.
-            scenarios: Those of all workers.
+            scenarios: Those of all workers; with them come those that no worker has come to.
             problems: What the controller itself has to tell.
         """
         lost = (f"worker {name} was lost: {why.strip()}" for name, why in self._asked.items())
         handed = self._handed.items()
         told = [*lost, *(f"worker {name}: {each}" for name, one in handed for each in one.problems)]
         told = list(dict.fromkeys([*told, *problems]))
+        # A worker hands over what it did not run itself, and most of that has run on another one.
+        not_run = (one for _, record in handed for one in record.scenarios)
+        why = told[0].partition("\n")[0] if told else "the run ended"
+        scenarios = [*scenarios, *never_run(not_run, scenarios, why)]
         verdicts = [Verdict(one.verdict) for one in scenarios if one.verdict != "skipped"]
         return RunRecord(
             verdict=worst([*verdicts, Verdict.ERROR] if told else verdicts).value,
