@@ -91,9 +91,7 @@ class FakeBarrier(Barrier):
         self.asked.append((rules, at_rest))
         at = after(len(self.asked))
         lag = seconds(0.5)
-        return Anchor(
-            at=at, covers=at, waited=seconds(0.25), log_lag=lag, dead=self.dead, is_settled=self.is_settled
-        )
+        return Anchor(at=at, covers=at, waited=seconds(0.25), log_lag=lag, dead=self.dead, is_settled=self.is_settled)
 
     def forget(self) -> None:
         self.forgotten += 1
