@@ -226,6 +226,10 @@ class LokiClient:
             },
         )
 
+    def query_range_url(self, expression: str, window: Window) -> str:
+        """Return an address that asks for the lines of a window, the newest first."""
+        return self._http.url(_RANGE, {"query": expression, **_ends(window), "limit": str(self._page)})
+
     def series(self, matchers: Sequence[str], window: Window) -> tuple[Labels, ...]:
         """Return the label sets of the streams that match any of the selectors in a window."""
         parameters: Parameters = {"match[]": list(matchers), **_ends(window)}
