@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 from sloproof.report.html import MAX_BYTES, page
 from sloproof.report.record import QueryRecord, RunRecord
 from tests.report.examples import HOSTILE, failing_run, finding, green_run, scenario, step
+from tests.report.sample_slos import hostile, nights, slos_alone, some
 
 _VOID = {"meta", "link", "br", "input", "use", "path", "rect", "circle", "img", "hr"}
 _HEADING = re.compile(r"h[1-6]")
@@ -56,10 +58,17 @@ def failing() -> str:
     return page(failing_run())
 
 
-@pytest.fixture(scope="module", params=["green", "failing", "empty"])
-def any_page(request: pytest.FixtureRequest) -> Page:
+@pytest.fixture(scope="module", params=["green", "failing", "empty", "slos", "nights"])
+def any_page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Page:
     empty = RunRecord(verdict="inconclusive", run_id="r", started="", duration_seconds=0, service="s", scenarios=())
-    record = {"green": green_run, "failing": failing_run, "empty": lambda: empty}[request.param]()
+    made: dict[str, Callable[[], RunRecord]] = {
+        "green": green_run,
+        "failing": failing_run,
+        "empty": lambda: empty,
+        "slos": lambda: slos_alone(hostile(), *some()),
+        "nights": lambda: nights(tmp_path_factory.mktemp("nights"), 6),
+    }
+    record = made[request.param]()
     return Page(page(record))
 
 

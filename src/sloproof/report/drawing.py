@@ -8,6 +8,7 @@ own leave out a point that has no neighbour and bridge a gap on a logarithmic sc
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ _STYLE = Style(label_font_size=14, major_label_font_size=14)
 _LOG_WORTH = 20  # below this ratio of the highest to the lowest value a linear scale shows more
 _MARKS_APART = 26.0  # in units of the drawing: the width of a mark's numbers
 _MOST_NUMBERS = 2
+_HOURS, _DAYS = 2 * 3600.0, 3 * 86_400.0  # from here on seconds, or the time of day, are no matter
+_LONG = re.compile(r"\d+\.\d{2,}")
 _DROPPED = frozenset({"style", "script", "desc", "title", "defs"})
 
 
@@ -66,9 +69,13 @@ def draw(
     marks: Sequence[Mark] = (),
     gaps: Sequence[tuple[float, float]] = (),
     *,
-    log_allowed: bool,
+    log_allowed: bool = False,
     text: Callable[[float], str],
     span: Sequence[float] = (),
+    from_zero: bool = True,
+    x_labels: Sequence[tuple[float, str]] | None = None,
+    y_labels: Sequence[tuple[float, str]] | None = None,
+    height: int = _HEIGHT,
 ) -> Drawing:
     """Return lines drawn over time.
 
@@ -80,18 +87,24 @@ def draw(
         log_allowed: Take a logarithmic scale where the values span far enough and none is 0.
         text: Words a value for the axis.
         span: Further instants that the time axis must cover.
+        from_zero: Begin the linear scale at 0; else at the lowest value, so that small differences are seen.
+        x_labels: What stands along the axis below, where that is no time of day.
+        y_labels: What stands along the axis on the left, where that is no number; the first and the last bound it.
+        height: Of the drawing, in its own units; its width is 520.
     """
     values = [value for line in lines for _, value in line.points if value is not None]
     times = [at for line in lines for at, _ in line.points] + list(span)
     start = min(times, default=0.0)
     end = max(max(times, default=1.0), start + 1)
     is_log = log_allowed and min(values, default=0.0) > 0 and max(values) / min(values) >= _LOG_WORTH
-    heights = log_ticks(min(values), max(values)) if is_log else ticks(0.0, max(values, default=0.0), 4)
+    heights = [at for at, _ in y_labels] if y_labels else _heights(values, is_log=is_log, from_zero=from_zero)
     scale: Callable[[float], float] = math.log10 if is_log else float
     low, high = scale(heights[0]), scale(heights[-1])
+    below = x_labels if x_labels is not None else _times(start, end)
+    beside = y_labels or [(each, text(each)) for each in heights]
     chart: Any = pygal.XY(
         width=_WIDTH,
-        height=_HEIGHT,
+        height=height,
         style=_STYLE,
         css=[],
         js=[],
@@ -101,17 +114,15 @@ def draw(
         margin=2,
         margin_top=16,
         margin_right=12,
-        x_labels=[
-            {"value": at, "label": f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"} for at in time_ticks(start, end)
-        ],
-        y_labels=[{"value": scale(height), "label": text(height)} for height in heights],
+        x_labels=[{"value": at, "label": label} for at, label in below],
+        y_labels=[{"value": scale(each), "label": label} for each, label in beside],
         range=(low, high),
         xrange=(start, end),
     )
     chart.add("", [(start, low), (end, high)])
 
     def finish(root: ET.Element) -> ET.Element:
-        root.attrib = {"class": "chart", "viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "role": "img", "aria-label": title}
+        root.attrib = {"class": "chart", "viewBox": f"0 0 {_WIDTH} {height}", "role": "img", "aria-label": title}
         _strip(root)
         plot = next(group for group in root.iter("g") if group.get("class") == "plot")
         for group in [each for each in plot if "series" in each.get("class", "").split()]:
@@ -130,6 +141,21 @@ def draw(
     return Drawing(svg, is_log)
 
 
+def _heights(values: Sequence[float], *, is_log: bool, from_zero: bool) -> tuple[float, ...]:
+    if is_log:
+        return log_ticks(min(values), max(values))
+    lowest, highest = min(values, default=0.0), max(values, default=0.0)
+    return ticks(min(lowest, 0.0) if from_zero else lowest, highest, 4)
+
+
+def _times(start: float, end: float) -> list[tuple[float, str]]:
+    """Return round times with as much of day and time as tells them apart."""
+    span = end - start
+    pattern = "%H:%M:%S" if span < _HOURS else "%H:%M" if span < _DAYS else "%d %b"
+    about = 5 if span < _DAYS else 4
+    return [(at, f"{datetime.fromtimestamp(at, UTC):{pattern}}") for at in time_ticks(start, end, about)]
+
+
 def _strip(root: ET.Element) -> None:
     """Leave the frame and the axes: no style sheet, script, comment, tooltip, inline style or id."""
     for parent in list(root.iter()):
@@ -142,6 +168,10 @@ def _strip(root: ET.Element) -> None:
         for name in ("x", "y"):
             if name in parent.attrib:
                 parent.set(name, f"{float(parent.attrib[name]):.1f}")
+        if "d" in parent.attrib:
+            parent.set("d", _LONG.sub(lambda found: f"{float(found[0]):.1f}", parent.attrib["d"]))
+        if not parent.get("class", "-"):
+            del parent.attrib["class"]
 
 
 def _path(points: Sequence[Point], view: Any) -> str:

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from sloproof.report.charts import charts
 from sloproof.report.drawing import Mark
+from sloproof.report.slo_page import MOST_CARDS, least_size, slo_filters, slo_values
 from sloproof.report.summary import Failure, Summary, summarise
 from sloproof.report.wording import (
     ABSENT,
@@ -52,19 +53,21 @@ class Room:
         text: Characters of one evidence text, query, error or log.
         passing: The same, where the claim holds.
         cards: Failures shown in full; the others are in the list and with their scenarios.
+        slos: SLOs shown with their charts; the others are in the list.
     """
 
     text: int
     passing: int
     cards: int
+    slos: int
 
 
 ROOMS: Final = (
-    Room(8_000, 2_000, 200),
-    Room(3_000, 400, 120),
-    Room(800, 160, 60),
-    Room(200, 80, 30),
-    Room(80, 40, 10),
+    Room(8_000, 2_000, 200, MOST_CARDS),
+    Room(3_000, 400, 120, MOST_CARDS),
+    Room(800, 160, 60, 150),
+    Room(200, 80, 30, 60),
+    Room(80, 40, 10, 20),
 )
 
 
@@ -86,6 +89,7 @@ def page(record: RunRecord) -> str:
         "number_of": lambda scenario: numbers[id(scenario)],
         "by_node": {scenario.node_id: scenario for scenario in record.scenarios},
         "most_spent": max(record.timings.values(), default=0.0),
+        **slo_values(record, summary.slos),
     }
     *roomy, last = ROOMS
     for room in roomy:
@@ -97,8 +101,8 @@ def page(record: RunRecord) -> str:
 
 
 def _least_size(record: RunRecord, room: Room) -> int:
-    """Return what the texts of the findings alone would take, so that a hopeless page is not rendered at all."""
-    size = 0
+    """Return what the texts of findings and SLOs alone would take, so that a hopeless page is not rendered at all."""
+    size = least_size(record.slos, text=room.text, queries=room.passing)
     for scenario in record.scenarios:
         for finding in (each for step in scenario.steps for each in step.findings):
             limit = room.passing if finding.verdict == "pass" else room.text
@@ -135,6 +139,7 @@ def _environment() -> Environment:
         evidence=_evidence,
         logs=_logs,
         unwell=_unwell,
+        **slo_filters(),
     )
     environment.tests["short"] = _is_short
     return environment

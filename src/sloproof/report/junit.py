@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord
+from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord, SloRecord
+from sloproof.report.slo_wording import budget_text, events_text, ratio_text
 from sloproof.report.wording import plain
 
 _SUITE = "sloproof"
+_SLO_SUITE = "sloproof.slo"
+_FAILURES = frozenset({"fail", "inconclusive", "blocked"})
 
 
 def junit(record: RunRecord) -> bytes:
-    """Return one test case a scenario. A verdict other than pass is a failure, save `error`, which is an error."""
+    """Return one test case a scenario, and one an SLO in a suite of their own.
+
+    A verdict other than pass is a failure, save `error`, which is an error.
+    """
     verdicts = [scenario.verdict for scenario in record.scenarios]
     suite = ET.Element(
         "testsuite",
         {
             "name": _SUITE,
             "tests": str(len(verdicts) + len(record.problems)),
-            "failures": str(sum(verdict in {"fail", "inconclusive", "blocked"} for verdict in verdicts)),
+            "failures": str(sum(verdict in _FAILURES for verdict in verdicts)),
             "errors": str(verdicts.count("error") + len(record.problems)),
             "skipped": str(verdicts.count("skipped")),
             "time": f"{record.duration_seconds:.3f}",
@@ -31,9 +37,53 @@ def junit(record: RunRecord) -> bytes:
         case = ET.SubElement(suite, "testcase", {"classname": _SUITE, "name": "run", "time": "0"})
         ET.SubElement(case, "error", {"message": plain(problem)})
     root = ET.Element("testsuites")
-    root.append(suite)
+    if record.scenarios or record.problems or not record.slos:
+        root.append(suite)
+    if record.slos:
+        root.append(_slo_suite(record))
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _slo_suite(record: RunRecord) -> ET.Element:
+    verdicts = [slo.verdict for slo in record.slos]
+    suite = ET.Element(
+        "testsuite",
+        {
+            "name": _SLO_SUITE,
+            "tests": str(len(verdicts)),
+            "failures": str(sum(verdict in _FAILURES for verdict in verdicts)),
+            "errors": str(sum(verdict != "pass" and verdict not in _FAILURES for verdict in verdicts)),
+            "skipped": "0",
+            "time": "0.000",
+            "timestamp": record.started,
+        },
+    )
+    for slo in record.slos:
+        suite.append(_slo_case(slo))
+    return suite
+
+
+def _slo_case(slo: SloRecord) -> ET.Element:
+    file, _, line = slo.place.rpartition(":")
+    case = ET.Element(
+        "testcase",
+        {"classname": f"{_SLO_SUITE}.{plain(slo.service)}", "name": plain(slo.name), "file": plain(file or slo.place),
+         "line": line if line.isdecimal() else "0", "time": "0.000"},
+    )  # fmt: skip
+    if slo.verdict != "pass":
+        kind = "failure" if slo.verdict in _FAILURES else "error"
+        element = ET.SubElement(case, kind, {"message": plain(slo.reason), "type": plain(slo.verdict)})
+        rows = [
+            f"{slo.verdict.upper()} {slo.id}: {slo.reason}",
+            f"  SLI {ratio_text(slo.sli)}, objective {ratio_text(slo.target)}",
+            f"  budget left {budget_text(slo.remaining)}, {events_text(slo.bad)} bad of {events_text(slo.events)}",
+            f"  {ratio_text(slo.coverage)} covered, judged at {slo.at}",
+            f"  document: {slo.place}",
+            *(f"  {query.source}: {query.text}" for query in slo.queries[:5]),
+        ]
+        element.text = plain("\n".join(rows))
+    return case
 
 
 def _case(scenario: ScenarioRecord) -> ET.Element:

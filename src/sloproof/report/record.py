@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class QueryRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,8 +130,156 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     sloproof: str
 
 
+class IntervalRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A confidence interval of a ratio, ends included. `method` is wilson or clopper-pearson."""
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+
+
+class BurnRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast the budget burns in the two windows of one row; null where a window has no event or is not covered.
+
+    The row's condition is that both are above `factor`; `is_burning` says whether it holds, by unrounded numbers.
+    """
+
+    row: str
+    severity: str
+    long_seconds: float
+    short_seconds: float
+    factor: float
+    long: float | None
+    short: float | None
+    is_burning: bool
+
+
+class MomentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A slice of an SLO's period: its begin, its events, the part of the budget left at its end (1 is all of it)."""
+
+    start: str
+    bad: float | None
+    valid: float | None
+    budget_left: float | None
+
+
+class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert through its life; null is what has not come.
+
+    `bound` is the latest instant at which it may be told, `clear_bound` the latest at which its end may be.
+    """
+
+    row: str
+    severity: str
+    pending: str | None = None
+    firing: str | None = None
+    delivered: str | None = None
+    cleared: str | None = None
+    bound: str | None = None
+    clear_bound: str | None = None
+
+
+class WorstRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch in which much of the budget was spent, a minute where minutes are known, and where to look into it."""
+
+    start: str
+    seconds: float
+    bad: float
+    valid: float
+    spent: float  # the part of the period's budget that went in it
+    logs: QueryRecord | None = None
+    queries: tuple[QueryRecord, ...] = ()
+
+
+class SloRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One objective of an SLO, judged at one instant; see `sloproof.slo.verdicts.Judgement`.
+
+    Ratios and parts of the budget are numbers near the exact ones that were compared. `place` is file:line of the
+    document. `known_seconds` is how much of the period up to `at` there is data for.
+    """
+
+    id: str
+    service: str
+    name: str
+    title: str
+    description: str
+    target: float
+    verdict: str
+    reason: str
+    at: str
+    period_begin: str
+    period_end: str
+    events: float
+    bad: float
+    sli: float | None
+    consumed: float | None
+    remaining: float | None
+    coverage: float
+    known_seconds: float
+    interval: IntervalRecord | None
+    enough: int
+    exact: bool
+    budgeting: str
+    source: str
+    place: str
+    burn_rates: tuple[BurnRecord, ...] = ()
+    moments: tuple[MomentRecord, ...] = ()
+    alerts: tuple[AlertRecord, ...] = ()
+    queries: tuple[QueryRecord, ...] = ()
+    worst: tuple[WorstRecord, ...] = ()
+
+
+class PastVerdictRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How a claim stood in one run: `remaining` is the part of an SLO's budget that was left, null for a scenario."""
+
+    run_id: str
+    verdict: str
+    remaining: float | None = None
+
+
+class PastClaimRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A scenario or an SLO over the runs that are shown, oldest first; those in which it was not judged are left out.
+
+    Attributes:
+        kind: `scenario` or `slo`.
+        failing_since: When the first run began of the unbroken row of runs, up to its newest, in which it was no pass;
+            null where the newest is a pass. Of all runs that were ever stored, as is `first_failed`.
+        first_failed: When the first run began in which it was no pass; null where there is none.
+        changes: How often it went from pass to anything else, or back, from one of the runs shown to the next.
+    """
+
+    key: str
+    kind: str
+    name: str
+    verdicts: tuple[PastVerdictRecord, ...]
+    failing_since: str | None = None
+    first_failed: str | None = None
+    changes: int = 0
+
+
+class PastRunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was before, or this one."""
+
+    run_id: str
+    started: str
+    verdict: str
+    duration_seconds: float
+
+
+class HistoryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs, oldest first, this one last. `problem` says why there is no history, where there should be one."""
+
+    runs: tuple[PastRunRecord, ...] = ()
+    claims: tuple[PastClaimRecord, ...] = ()
+    problem: str = ""
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole run. `timings` says where the time went: name of the part to seconds, in order."""
+    """The whole run. `timings` says where the time went: name of the part to seconds, in order.
+
+    A judgement of SLOs alone is a run without scenarios.
+    """
 
     verdict: str
     run_id: str
@@ -146,4 +294,6 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     timings: dict[str, float] = {}
     problems: tuple[str, ...] = ()  # what went wrong outside any scenario
     evidence_files: tuple[str, ...] = ()  # raw evidence, paths relative to the report's folder
+    slos: tuple[SloRecord, ...] = ()
+    history: HistoryRecord | None = None  # null where none is kept
     schema_version: int = SCHEMA_VERSION

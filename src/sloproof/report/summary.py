@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord, StepRecord
+from sloproof.report.slo_summary import SloSummary, summarise_slos
 from sloproof.report.wording import ORDER, clock_text, count_text, instant, seconds_text
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Summary:
     features: tuple[FeatureSummary, ...]
     failures: tuple[Failure, ...]
     headline: str
+    slos: SloSummary
 
     @property
     def lies(self) -> tuple[Failure, ...]:
@@ -118,11 +120,14 @@ def summarise(record: RunRecord) -> Summary:
     """Return what a run comes to."""
     counts = _counts(record.scenarios)
     failures = _failures(record)
+    slos = summarise_slos(record.slos)
+    told = _headline(record, dict(counts), failures) if record.scenarios or record.problems or not record.slos else ""
     return Summary(
         counts=counts,
         features=_features(record.scenarios),
         failures=failures,
-        headline=_headline(record, dict(counts), failures),
+        headline="; ".join(filter(None, (slos.headline, told))),
+        slos=slos,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sloproof.report.slo_summary import SloSummary, SloView
+from sloproof.report.slo_wording import budget_text
 from sloproof.report.summary import Failure, summarise
 from sloproof.report.wording import SHAPES, clock_text, count_text, one_line, seconds_text
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from sloproof.report.record import RunRecord
 
 _MOST = 5
+_MOST_SLOS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class ClosingLine:
 
 
 def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 120) -> tuple[ClosingLine, ...]:
-    """Return what a run ends with: at most sixteen lines of at most `width` characters.
+    """Return what a run ends with: at most 24 lines of at most `width` characters.
 
     Args:
         record: The run.
@@ -37,9 +40,11 @@ def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 120) -
     lines = [ClosingLine(_after(verdict, summary.headline, width), record.verdict)]
     counts = ", ".join(f"{amount} {name}" for name, amount in summary.counts)
     took = seconds_text(record.duration_seconds)
-    lines.append(ClosingLine(one_line(f"{counts or 'no scenario'} in {took}; run {record.run_id}", width)))
+    told = counts or ("judged" if record.slos else "no scenario")
+    lines.append(ClosingLine(one_line(f"{told} in {took}; run {record.run_id}", width)))
     headlines = (problem.partition("\n")[0] for problem in record.problems[:2])
     lines += [ClosingLine(_after("  ! ", headline, width), "error") for headline in headlines]
+    lines += _slo_lines(summary.slos, width)
     for failure in summary.failures[:_MOST]:
         lines += _failure_lines(failure, width)
     more = len(summary.failures) - _MOST
@@ -48,6 +53,29 @@ def closing_lines(record: RunRecord, folder: Path | None, *, width: int = 120) -
     if folder is not None:
         lines.append(ClosingLine(f"report: {folder / 'index.html'}"))
     return tuple(lines)
+
+
+def _slo_lines(slos: SloSummary, width: int) -> list[ClosingLine]:
+    """Return a line an SLO that does not pass or burns, the worst first, and how many stand how."""
+    if not slos.views:
+        return []
+    counts = ", ".join(f"{amount} {name}" for name, amount in slos.counts)
+    lines = [ClosingLine(one_line(f"SLOs: {counts}", width))]
+    lines += [_slo_line(view, width) for view in slos.in_danger[:_MOST_SLOS]]
+    more = len(slos.in_danger) - _MOST_SLOS
+    if more > 0:
+        lines.append(ClosingLine(f"  and {count_text(more, 'more SLO')} in danger"))
+    return lines
+
+
+def _slo_line(view: SloView, width: int) -> ClosingLine:
+    slo, danger = view.slo, view.danger
+    since = "" if danger is None or danger.since is None else f" since {danger.since:%m-%d %H:%M:%S}"
+    left = "" if slo.remaining is None else f", {budget_text(slo.remaining)} left"
+    head = f"  {SHAPES.get(slo.verdict, '!')} SLO {one_line(slo.id, max(width // 3, 20))}{since}{left}: "
+    # A pass that burns is no green line.
+    verdict = "inconclusive" if slo.verdict == "pass" else slo.verdict
+    return ClosingLine(_after(head, view.why if view.standing == "burning" else slo.reason, width), verdict)
 
 
 def _failure_lines(failure: Failure, width: int) -> list[ClosingLine]:

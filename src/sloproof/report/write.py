@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from sloproof.report.document import encode
+from sloproof.report.history import remembered
 from sloproof.report.markdown import comment
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from sloproof.report.record import RunRecord
 
 
-def write_report(record: RunRecord, folder: Path, *, latest: Path) -> None:
+def write_report(record: RunRecord, folder: Path, *, latest: Path, history: Path | None = None) -> RunRecord:
     """Write `index.html`, `report.md` and `report.json` into a folder, then point `latest` at it.
 
     `report.json` comes last, so that whoever finds it finds the rest too. `latest` is a relative symbolic link, so that
@@ -25,6 +26,11 @@ def write_report(record: RunRecord, folder: Path, *, latest: Path) -> None:
         record: The run.
         folder: The run's own folder; made if it is not there. What else lies in it is left alone.
         latest: The place that always holds the last report; whatever was there is replaced.
+        history: The file that former runs are kept in, to which this one is added; None for none. One that cannot be
+            used is told of in the report, and stops nothing.
+
+    Returns:
+        The run as it was written: with its history.
 
     Raises:
         OSError: The folder cannot be written; what was there before is whole.
@@ -32,11 +38,14 @@ def write_report(record: RunRecord, folder: Path, *, latest: Path) -> None:
     # Templates and charts take a quarter of a second to import, which only the end of a run should pay.
     from sloproof.report.html import page  # noqa: PLC0415 - see above
 
+    if history is not None:
+        record = remembered(history, record)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "index.html", page(record).encode())
     write_whole(folder / "report.md", comment(record).encode())
     write_whole(folder / "report.json", encode(record))
     point(latest, folder)
+    return record
 
 
 def write_whole(path: Path, content: bytes) -> None:

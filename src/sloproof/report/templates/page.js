@@ -71,7 +71,7 @@
     }
     count.textContent = filtering ? `${shown} of ${total}` : "";
   };
-  if (features.length > 0) {
+  if (form && features.length > 0) {
     form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
     text.addEventListener("input", apply);
