@@ -1,3 +1,3 @@
 """The step modules, and nothing clever."""
 
-pytest_plugins = ["steps.faults"]
+pytest_plugins = ["steps.faults", "steps.observers", "steps.processes"]

@@ -43,4 +43,9 @@ Feature: The echo endpoint
     Then the response has status 200
     When a request with a JSON body of 1048577 bytes is sent to POST "/api/echo"
     Then the response has status 413
+    And these counters rise by exactly
+      | counter                 | labels                                                      | by |
+      | app_request_count_total | endpoint="/api/echo", method="POST", http_status="200"      | 1  |
+      | app_request_count_total | endpoint="/api/echo", method="POST", http_status="413"      | 1  |
+      | app_error_count_total   | endpoint="/api/echo", error_type="client_error"             | 1  |
     And requests sent, counted and logged agree

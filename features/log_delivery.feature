@@ -24,7 +24,8 @@ Feature: Log delivery
     Then Loki holds no line that begins with "2026-01-01 00:00:00 [ERROR] forged"
     And every line since then can be read
 
-  Scenario: A line longer than a page of the runtime arrives whole
-    When a request is sent to GET "/api/error?type=exception"
-    Then every line since then can be read
-    And requests sent, counted and logged agree
+  Scenario: A traceback of many lines arrives as the one line of its error, from its first word to its last
+    When 5 requests are sent to GET "/api/error?type=exception"
+    Then each of those requests has exactly one error line saying "Unhandled exception: DeliberateError Traceback (most recent call last):\n"
+    And each of those requests has exactly one error line saying "DeliberateError: asked for by /api/error?type=exception - request_id="
+    And every line since then can be read

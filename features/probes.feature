@@ -31,6 +31,9 @@ Feature: Probes
     When the service goes on
     Then readiness turns green within "2 s"
 
+  Scenario: Clients that announce a body and never send it cannot keep the probes from answering
+    Then both probes answer within "1 s" while 250 clients stall their bodies
+
   Scenario: What the probes say agrees with what was really so, at every ask
     When the database is down for "500 ms" while the probes are watched
     Then readiness was red exactly while the database was down, within "300 ms"

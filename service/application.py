@@ -16,9 +16,8 @@ from service.exchange import ENVIRON_KEY, Exchange, Failure
 from service.faults import FaultSwitch
 from service.instrumentation import Instrumentation
 from service.logs import LineWriter, ServiceLog, standard_output
-from service.metrics import CLIENT_ERROR, SERVER_ERROR, UNHANDLED, Metrics
+from service.metrics import CLIENT_ERROR, FAULTS, SERVER_ERROR, UNHANDLED, Metrics
 from service.observers import (
-    FAULTS,
     LIVENESS,
     METRICS,
     READINESS,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ENVIRON_KEY = "service.exchange"
 # Where the server may tell when the request began, by the monotonic performance counter.
 BEGAN_KEY = "service.began"
+# What the paths of all probes begin with.
+PROBES = "/health/"
 FIRST_CLIENT_ERROR, FIRST_SERVER_ERROR = 400, 500
 _FAILED = "500 INTERNAL SERVER ERROR"
 _MAX_MESSAGE = 500
@@ -214,13 +216,22 @@ class ProbeExchange(Exchange):
 
     def _account(self, status: int, seconds: float) -> None:
         name = self.endpoint.rpartition("/")[2]
-        if self.endpoint.startswith("/health/"):
+        if self.endpoint.startswith(PROBES):
             self._metrics.count_probe(name, status)
         if self._log.tells_probes:
             self._log.event(Event("DEBUG", f"Probe {name}: {status} after {seconds:.6f}s", self.request_id))
+        if FIRST_CLIENT_ERROR <= status < FIRST_SERVER_ERROR:
+            self._refuse(status)
         # A probe that says no does its work; anything that failed without saying why does not.
-        if status >= FIRST_SERVER_ERROR and self.failure is not None:
+        elif status >= FIRST_SERVER_ERROR and self.failure is not None:
             self._tell(status, self.failure)
+
+    def _refuse(self, status: int) -> None:
+        """Tell of a client that asked for what observers do not get: whoever guesses at the token must be seen."""
+        why = self._explain(status)
+        who = f"Observer request refused: {self.method} {self.endpoint} {status}"
+        self._tell(status, Failure(why.error_type, f"{who} ({why.message})"))
+        self._metrics.count_refusal(self.endpoint)
 
     def _end(self) -> None:
         pass

@@ -7,7 +7,7 @@ import uuid
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from service.exchange import Exchange, Failure, ProbeExchange
+from service.exchange import PROBES, Exchange, Failure, ProbeExchange
 from service.log_format import is_sane_id
 from service.metrics import CLIENT_ERROR, SERVER_ERROR, UNMATCHED, bounded_method
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 from service.metrics import Metrics
 
 _REQUEST_LINE = re.compile(rb"([!-~]{1,32}) (/[!-~]*?)[? ]")
-_ID_HEADER = re.compile(rb"\r\nx-request-id:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
+# A value that goes on in the next line is none, and neither is one of two.
+_ID_HEADER = re.compile(rb"\r\nx-request-id[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r\n(?![ \t])", re.IGNORECASE)
+_ID_NAME = re.compile(rb"\r\nx-request-id[ \t]*:", re.IGNORECASE)
 _FIRST_SERVER_ERROR = 500
 
 
@@ -45,6 +47,7 @@ class Instrumentation:
         self._log = log
         self._traffic = {path: path for path in traffic}
         self._observers = frozenset(observers)
+        self._probes = frozenset(path for path in observers if path.startswith(PROBES))
 
     def __call__(self, environ: dict[str, Any], respond: StartResponse) -> Iterator[bytes]:
         """Answer one request and give its account when its body ends."""
@@ -65,10 +68,16 @@ class Instrumentation:
         path = "/" + path.lstrip("/")
         return path if path in self._traffic or path in self._observers else UNMATCHED
 
+    def asks_for_probe(self, head: bytes) -> bool:
+        """Return whether a request's head, as it came, asks for a probe."""
+        line = _REQUEST_LINE.match(head)
+        return line is not None and self.endpoint_of(line[2].decode("ascii")) in self._probes
+
     def request_id_of(self, head: bytes) -> str:
         """Return the id for a request that the server refuses: the client's own where it can be read."""
-        found = _ID_HEADER.search(head)
-        given = found[1].decode("ascii") if found else ""
+        head = head.partition(b"\r\n\r\n")[0] + b"\r\n"
+        found = _ID_HEADER.search(head) if len(_ID_NAME.findall(head)) == 1 else None
+        given = found[1].decode("latin-1") if found else ""
         return given if is_sane_id(given) else str(uuid.uuid4())
 
     def refuse(self, head: bytes, status: int, message: str, request_id: str, started: float) -> None:

@@ -42,7 +42,9 @@ _ERRORS: Mapping[str, tuple[str, ...]] = {
     ERROR: (CLIENT_ERROR, SERVER_ERROR, OVERLOAD, UNHANDLED),
     UNMATCHED: (CLIENT_ERROR, SERVER_ERROR, UNHANDLED),
 }
-_PROBES: Mapping[str, tuple[int, ...]] = {"liveness": (200,), "readiness": (200, 503)}
+_PROBES: Mapping[str, tuple[int, ...]] = {"liveness": (200, 400, 405, 500), "readiness": (200, 400, 405, 500, 503)}
+# The one endpoint of observers that has a secret: what it refuses is counted, though it is no traffic.
+FAULTS = "/faults"
 
 
 class Metrics:
@@ -108,6 +110,11 @@ class Metrics:
             child = self._error_children[key] = self._errors.labels(error_type, endpoint)
         child.inc()
 
+    def count_refusal(self, endpoint: str) -> None:
+        """Count a request that an observer's endpoint refused, if it is one that guards a secret."""
+        if endpoint == FAULTS:
+            self.count_error(CLIENT_ERROR, endpoint)
+
     def count_probe(self, probe: str, status: int) -> None:
         """Count one probe."""
         key = (probe, status)
@@ -148,6 +155,7 @@ class Metrics:
                     self._latency_child(endpoint, method)
             for error_type in _ERRORS[endpoint]:
                 self._error_children[error_type, endpoint] = self._errors.labels(error_type, endpoint)
+        self._error_children[CLIENT_ERROR, FAULTS] = self._errors.labels(CLIENT_ERROR, FAULTS)
         for probe, statuses in _PROBES.items():
             for status in statuses:
                 self._probe_children[probe, status] = self._probes.labels(probe, str(status))

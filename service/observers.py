@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from service.body import read_body
+from service.exchange import PROBES
 from service.faults import Faults, FaultSwitch, UnfitFaultsError, parse_faults
-from service.metrics import CLIENT_ERROR, Metrics
+from service.metrics import CLIENT_ERROR, FAULTS, Metrics
 from service.problem import Problem
 
 if TYPE_CHECKING:
     from service.database import UsersDatabase
     from service.shared import Lifecycle
 
-LIVENESS, READINESS, METRICS, FAULTS = "/health/liveness", "/health/readiness", "/metrics", "/faults"
+LIVENESS, READINESS, METRICS = f"{PROBES}liveness", f"{PROBES}readiness", "/metrics"
 _MAX_FAULTS_BYTES = 64 * 1024
 _log = logging.getLogger("service.faults")
 

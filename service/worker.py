@@ -11,11 +11,13 @@ import socket
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import errors  # type: ignore[import-untyped]
+from gunicorn.http.body import LengthReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from service.exchange import BEGAN_KEY
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.application import Service
-    from service.exchange import WsgiApp
+    from service.exchange import StartResponse, WsgiApp
 
 # Enough for every head that people send; a longer one is left to the server's own limits.
 _HEAD_BYTES = 16 * 1024
 _GLANCE_SECONDS = 0.02
+# Threads of a worker that answer probes and nothing else.
+_PROBE_THREADS = 4
+# What is read at once, and at most, of a body that nobody wanted.
+_UNWANTED_CHUNK, _UNWANTED_CHUNKS = 64 * 1024, 16
 _LINGER_SECONDS = 2.0
 # A kept connection that was idle through a whole drain gets this long before it is closed.
 _LAST_CALL_SECONDS = 0.1
@@ -71,6 +77,22 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         is_whole = peeked == b"" or b"\r\n\r\n" in self.head or len(self.head) >= _HEAD_BYTES
         return is_whole, bool(self.head)
 
+    def is_at_end(self) -> bool:
+        """Return whether the current request was read to its end; what came of its body is read, and not waited for."""
+        body = self.parser.mesg.body
+        if body.failed:
+            return False
+        if isinstance(body.reader, LengthReader) and not body.reader.length and not body.buf.tell():
+            return True
+        self.sock.settimeout(0)
+        try:
+            return any(not body.read(_UNWANTED_CHUNK) for _ in range(_UNWANTED_CHUNKS))
+        except Exception:  # noqa: BLE001 - not there yet, gone, or garbled: no next request can be told from it
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                self.sock.settimeout(None)
+
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - as gunicorn calls it
         """Close it; gracefully means that the client gets to read the answer first."""
         if graceful:
@@ -84,6 +106,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     - A request gets a thread once its head is there whole. Clients that connect and say nothing, or say it slowly,
       cost no thread.
+    - Probes have threads of their own, which nothing else can take.
+    - A body that nobody wanted is not waited for: its connection is closed.
     - A client that stalls in the middle of a body or an answer is given up after a while.
     - Waiting for a client to take its last answer does not hold up the loop that serves all others.
     - Requests that the server cannot read are answered, counted and logged like those that the service refuses.
@@ -100,6 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._slow: dict[Connection, float] = {}
         self._lingering: dict[Connection, float] = {}
         self._at_work = threading.local()
+        self._probe_pool: ThreadPoolExecutor | None = None
 
     def accept(self, listener: Any) -> bool:
         """Take one connection; return whether there was one."""
@@ -129,7 +154,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             conn.began = time.perf_counter()
             # Spares the thread the look of its own.
             conn.data_ready = True
-            super().enqueue_req(conn)
+            self._dispatch(conn)
         elif any_came:
             # The poller would report it over and over, as what came stays unread.
             self._slow[conn] = time.monotonic() + self._client_seconds
@@ -138,6 +163,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             conn.timeout = time.monotonic() + self._client_seconds
             self.pending_conns.append(conn)
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _dispatch(self, conn: Connection) -> None:
+        if not self.service.instrumentation.asks_for_probe(conn.head):
+            super().enqueue_req(conn)
+            return
+        if self._probe_pool is None:
+            # Not before the fork, which takes no threads along.
+            self._probe_pool = ThreadPoolExecutor(_PROBE_THREADS, "probe")
+        future = self._probe_pool.submit(self.handle, conn)
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events, and look after connections that no event is to be expected of."""
@@ -169,12 +204,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         app: WsgiApp = self.app.wsgi()
         at_work = self._at_work
 
-        def note(environ: dict[str, Any], respond: Any) -> Any:
+        def note(environ: dict[str, Any], respond: StartResponse) -> Any:
             at_work.has_reached_app = True
-            environ[BEGAN_KEY] = at_work.connection.began
-            return app(environ, respond)
+            conn: Connection = at_work.connection
+            environ[BEGAN_KEY] = conn.began
+
+            def begin(*head: Any) -> Any:
+                if not conn.is_at_end():
+                    # Said in the answer, so that the client does not send its next request into a closing connection.
+                    conn.parser.mesg.force_close()
+                return respond(*head)
+
+            return app(environ, begin)
 
         self.wsgi = note
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:  # noqa: FBT001 - as gunicorn calls it
+        """Return whether another request can follow; a body that is not there whole would hold the thread."""
+        return keepalive and conn.is_at_end()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer a request that could not be read, and account for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_switch_refuses_what_is_no_fault(observed: Observed, body: bytes, told: 
 def test_switch_and_probes_and_scrapes_are_no_traffic(observed: Observed) -> None:
     observed.faults(dependency_down=True)
     for method, path in (("GET", "/health/liveness"), ("GET", "/health/readiness"), ("POST", "/health/liveness"),
-                         ("GET", "/metrics"), ("HEAD", "/metrics"), ("POST", "/faults")):  # fmt: skip
+                         ("GET", "/metrics"), ("HEAD", "/metrics"), ("OPTIONS", "/metrics")):  # fmt: skip
         observed.send(method, path)
     samples = observed.samples
     traffic = ("app_request_count_total", "app_error_count_total", "app_request_latency_seconds_count")
@@ -74,6 +75,29 @@ def test_switch_and_probes_and_scrapes_are_no_traffic(observed: Observed) -> Non
     assert observed.total("app_probe_count_total", probe="readiness", http_status="503") == 1
     assert observed.total("app_probe_count_total", probe="liveness") == 2
     assert observed.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "status", "counted"),
+    [
+        ("GET", "/faults", {}, 401, 1), ("PUT", "/faults", {"headers": AUTH, "data": b"{"}, 400, 1),
+        ("POST", "/faults", {"headers": AUTH}, 405, 1), ("BREW", "/faults", {}, 405, 1),
+        ("DELETE", "/metrics", {}, 405, 0), ("DELETE", "/health/liveness", {}, 405, 0),
+        ("PATCH", "/health/readiness", {}, 405, 0),
+    ],
+)  # fmt: skip
+def test_what_observers_are_refused_is_told_once_and_guesses_at_the_token_are_counted(
+    observed: Observed, method: str, path: str, given: dict[str, Any], status: int, counted: int
+) -> None:
+    before = observed.samples
+    answer = observed.send(method, path, **given)
+    assert answer.status_code == status
+    told = [(level, request_id) for level, message, request_id in observed.events if f" {path} {status} " in message]
+    assert told == [("WARNING", answer.headers["X-Request-ID"])]
+    assert observed.total("app_error_count_total") == counted
+    assert observed.total("app_error_count_total", endpoint="/faults", error_type="client_error") == counted
+    assert observed.total("app_request_count_total") == 0
+    assert observed.samples.keys() == before.keys(), "no series is born with what it counts"
 
 
 def test_dependency_down_turns_readiness_red_and_queries_into_errors(observed: Observed) -> None:

@@ -28,6 +28,17 @@ def failures(samples: Samples, least: int) -> float:
     )
 
 
+def errors_of_traffic(samples: Samples) -> float:
+    """Return how many errors were counted of traffic: those of the fault switch are of no traffic."""
+    return total(samples, ERRORS) - total(samples, ERRORS, endpoint="/faults")
+
+
+def refusals(lines: list[str]) -> dict[str, int]:
+    """Return how many lines there are, by endpoint, of observers' requests that were refused."""
+    found = [line.split()[7] for line in lines if line[20:].startswith("[WARNING] Observer request refused: ")]
+    return {endpoint: found.count(endpoint) for endpoint in found}
+
+
 def forged_lines(lines: list[str]) -> list[str]:
     """Return the lines that a search for error lines finds although they are none."""
     return [line for line in lines if "[ERROR]" in line and line[20:27] != "[ERROR]"]
@@ -40,11 +51,14 @@ def attack_in_process(observed: Observed, count: int, seed: int = 1) -> None:
     after = observed.samples
     assert label_values(after) == label_values(before)
     assert total(after, COUNT) == len(observed.requests)
-    assert total(after, ERRORS) == failures(after, 400)
+    assert errors_of_traffic(after) == failures(after, 400)
     assert failures(after, 500) == sum(status >= 500 for status in statuses)
     assert total(after, ACTIVE) == 0
     assert forged_lines(observed.lines) == []
     assert {line["method"] for line in observed.requests} >= {"OTHER", "GET"}
+    told = refusals(observed.lines)
+    assert told.keys() == {"/faults", "/health/liveness", "/health/readiness", "/metrics"}
+    assert total(after, ERRORS, endpoint="/faults") == told["/faults"]
 
 
 def attack_over_sockets(service: Running, count: int, seed: int = 1, threads: int = 8) -> None:
@@ -73,7 +87,8 @@ def attack_over_sockets(service: Running, count: int, seed: int = 1, threads: in
     assert forged_lines(service.lines) == []
     requests = [line for line in service.lines if REQUEST.search(line) and " [INFO] " in line]
     assert total(after, COUNT) == len(requests)
-    assert total(after, ERRORS) == failures(after, 400)
+    assert errors_of_traffic(after) == failures(after, 400)
+    assert total(after, ERRORS, endpoint="/faults") == refusals(service.lines)["/faults"]
     # An answer that its client did not read is counted all the same.
     assert failures(after, 500) >= sum(status >= 500 for status in statuses)
     assert len(statuses) > count / 3, "most of it is answered with something"

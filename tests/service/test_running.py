@@ -87,6 +87,53 @@ def test_probes_answer_while_every_place_is_taken_by_hanging_requests(start: Run
     assert service.total(COUNT) == 40
 
 
+@pytest.mark.parametrize(
+    ("head", "number"),
+    [
+        (b"GET /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", 150),
+        (b"POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 150),
+        (b"POST /health/liveness HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", 150),
+        (
+            b"POST /api/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+            200,
+        ),
+    ],
+    ids=["unmatched", "chunked", "probe", "echo"],
+)
+def test_probes_answer_while_clients_stall_their_bodies(start: Running, head: bytes, number: int) -> None:
+    """More clients than the worker has threads send a head, and never the body that it announces."""
+    service = start(SERVICE_WORKERS="1")
+    with contextlib.ExitStack() as stack:
+        for _ in range(number):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+            sock.sendall(head)
+        slowest = 0.0
+        for path in ("/health/liveness", "/health/readiness", "/metrics") * 6:
+            began = time.perf_counter()
+            assert service.get(path)[0] == 200
+            slowest = max(slowest, time.perf_counter() - began)
+    assert slowest < 1
+
+
+def test_a_connection_is_kept_for_whole_bodies_and_closed_for_others(start: Running) -> None:
+    """A body that nobody read is skipped if it is there; else its answer says that the connection ends."""
+    service = start(SERVICE_WORKERS="1")
+    following = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    head = b"POST /nope HTTP/1.1\r\nHost: x\r\n"
+    for whole in (b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"):
+        answers = service.raw(head + whole + following)
+        assert answers.count(b"HTTP/1.1 404 ") == answers.count(b"HTTP/1.1 200 ") == 1
+        assert answers.count(b"Connection: close") == 1
+    with socket.create_connection(("127.0.0.1", service.port), 5) as sock:
+        sock.sendall(head + b"Content-Length: 3\r\n\r\na")
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"Connection: close" in answer
+    assert service.total(COUNT, endpoint="unmatched") == 3
+
+
 def test_term_turns_readiness_red_and_loses_no_request(start: Running) -> None:
     """From SIGTERM to the end no connection that came up is reset, and what was answered was counted and logged."""
     service = start(
@@ -205,6 +252,26 @@ def test_requests_that_the_server_refuses_are_accounted_for(start: Running) -> N
     wanted = " [INFO] GET / 501 "
     assert [line.endswith("request_id=mine") for line in service.lines if wanted in line] == [True]
     assert service.unparsable_lines == []
+
+
+def test_an_id_that_cannot_be_read_for_sure_is_not_returned(start: Running) -> None:
+    """A refused request keeps the id of its header; one that is folded, given twice or in the body is none."""
+    service = start(SERVICE_WORKERS="1")
+    refused = b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: foo\r\n"
+    for header, is_kept in {
+        b"X-Request-ID: a\r\n": True,
+        b"x-request-id:a \r\nX: y\r\n": True,
+        b"X-Request-ID: a\r\n b\r\n": False,
+        b"X-Request-ID: a\r\n\tb\r\n": False,
+        b"X-Request-ID:\r\n a\r\n": False,
+        b"X-Request-ID: a\r\nX-Request-ID: b\r\n": False,
+        b"X-Request-ID: a\xff\r\n": False,
+        b"\r\nX-Request-ID: a\r\n": False,
+    }.items():
+        answer = service.raw(refused + header + b"\r\n")
+        returned = answer.partition(b"X-Request-ID: ")[2].partition(b"\r\n")[0]
+        assert (returned == b"a") is is_kept, header
+        assert is_kept or len(returned) == 36, header
 
 
 def test_connections_that_came_up_before_the_end_are_served_and_no_more_come_up(start: Running) -> None:
