@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -109,11 +109,13 @@ class RowWatch:
             # The ledger grows all the time, and reading it is the dear part.
             self._harness.linger(_LOOK)
             now = datetime.now(UTC)
-            events = {case.objective.id: self._events(case, now) for case in waiting}
+            events = self._events(waiting, now)
             waiting = [case for case in waiting if not is_settled(case, events[case.objective.id], now)]
 
-    def _events(self, case: Case, until: datetime) -> Events:
-        return self._events_of(case.objective, Window(self._since, until))
+    def _events(self, cases: Iterable[Case], until: datetime) -> Mapping[str, Events]:
+        """Return the events of each objective by its id; its rows share them."""
+        objectives = {case.objective.id: case.objective for case in cases}
+        return {name: self._events_of(one, Window(self._since, until)) for name, one in objectives.items()}
 
     def _has(self, case: Case, status: str, since: datetime) -> bool:
         return any(one.status == status and one.received >= since and case.is_of(one) for one in self._notifications())
@@ -131,12 +133,13 @@ class RowWatch:
             start: When the fault began.
             until: How far to look.
         """
-        return tuple(self._judge_delivery(case, start, until) for case in self.cases)
+        events = self._events(self.cases, until)
+        return tuple(self._judge_delivery(case, events[case.objective.id], start, until) for case in self.cases)
 
-    def _judge_delivery(self, case: Case, start: datetime, until: datetime) -> Finding:
+    def _judge_delivery(self, case: Case, events: Events, start: datetime, until: datetime) -> Finding:
         prometheus = self._harness.clients.prometheus
         query = Query("prometheus", case.selector, prometheus.query_url(case.selector, until))
-        fires = case.condition.first(self._events(case, until), start, until)
+        fires = case.condition.first(events, start, until)
         if fires is None:
             return _not_reached(case, has_fired=False, query=query, until=until)
         bound = _shifted(self._bounds.delivered(case), fires - start, "by the ledger the budget is spent")
@@ -167,10 +170,10 @@ class RowWatch:
             fault: From the fault's begin to its end.
             until: How far the evidence reaches: an instant after the barrier.
         """
-        return tuple(self._judge(case, calm, fault, until) for case in self.cases)
+        events = self._events(self.cases, until)
+        return tuple(self._judge(case, events[case.objective.id], calm, fault, until) for case in self.cases)
 
-    def _judge(self, case: Case, calm: Window, fault: Window, until: datetime) -> LiveRow:
-        events = self._events(case, until)
+    def _judge(self, case: Case, events: Events, calm: Window, fault: Window, until: datetime) -> LiveRow:
         fires = case.condition.first(events, fault.start, fault.end)
         clears = case.condition.first(events, fault.end, until, holds=False)
         prometheus = self._harness.clients.prometheus
