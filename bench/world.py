@@ -18,11 +18,10 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from sloproof.environment.backends import Wish, find_tools, make_local
+from sloproof.environment.backends import Wish, find_tools
 from sloproof.harness import Harness
-from sloproof.load.driver import Driver
 from sloproof.plugin.session import new_run_id
-from sloproof.servers import connect
+from sloproof.prove.standing import standing
 from sloproof.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,34 +53,9 @@ def world(settings: Settings) -> Iterator[Harness]:
     """Bring the local environment up, yield a harness that has seen its first metric and log line, and end it all."""
     run_id = new_run_id(datetime.now(UTC))
     wish = Wish(root=ROOT, settings=settings, run_id=run_id, environ=os.environ)
-    environment = make_local(wish, find_tools(wish, Console(stderr=True)))
-    with tempfile.TemporaryDirectory() as folder:
-        ledger_dir = Path(folder)
-        try:
-            environment.start()
-            driver = Driver(
-                base_url=environment.addresses["service"],
-                ledger_dir=ledger_dir,
-                run_id=run_id,
-                request_id_header=settings.service.request_id_header,
-            )
-            driver.start()
-            harness = Harness(
-                settings=settings,
-                root=ROOT,
-                environment=environment,
-                clients=connect(environment, settings, environment.faults_token),
-                driver=driver,
-                ledger_dir=ledger_dir,
-                run_id=run_id,
-            )
-            try:
-                harness.anchor()
-                yield harness
-            finally:
-                harness.close()
-        finally:
-            environment.stop()
+    with standing(wish, Console(stderr=True)) as harness:
+        harness.anchor()
+        yield harness
 
 
 def describe_machine(tools: Sequence[str] = ("prometheus", "loki", "promtail", "alertmanager")) -> None:

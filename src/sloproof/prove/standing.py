@@ -1,4 +1,4 @@
-"""An environment of its own for a proof, with the rules to be proven; it ends with the proof, whatever happens."""
+"""An environment of its own, for a proof or a measurement; it ends with its use, whatever happens."""
 
 from __future__ import annotations
 
