@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import string
-import subprocess
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,55 +13,18 @@ import pytest
 from sloproof.clients.loki import LokiClient
 from sloproof.errors import QueryError
 from sloproof.model import LogEntry, Stream, Window, instant_from_ns
-from sloproof.polling import wait_until
+from tests.loki_server import loki_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.slow  # real processes and real time
 
-CONFIG = Path(__file__).parents[2] / "platform" / "local" / "loki.yml"
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
 
 @pytest.fixture(scope="module")
 def address(tool_path: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = tool_path("loki")
-    folder = tmp_path_factory.mktemp("loki")
-    port, grpc_port = _free_ports(2)
-    values = {
-        "LOKI_PORT": port,
-        "LOKI_GRPC_PORT": grpc_port,
-        "LOKI_DIR": folder,
-        "LOKI_RULES_DIR": folder / "rules",
-        "EVALUATION_INTERVAL": "1s",
-        "PROMETHEUS_ADDRESS": f"127.0.0.1:{port}",  # nobody is told of what no rule counts
-    }
-    (folder / "loki.yml").write_text(string.Template(CONFIG.read_text()).substitute(values))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "-config.file=loki.yml"], cwd=folder, stdout=log, stderr=log)
-        try:
-            client = LokiClient(f"http://127.0.0.1:{port}")
-            wait_until(
-                client.is_ready,
-                bool,
-                what="Loki ready",
-                timeout=timedelta(seconds=20),
-                interval=timedelta(milliseconds=20),
-            )
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
-            process.wait()
+    with loki_server(tool_path("loki"), tmp_path_factory.mktemp("loki")) as address:
+        yield address
 
 
 def _push(address: str, app: str, offsets: list[int]) -> tuple[Window, int]:

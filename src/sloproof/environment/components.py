@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,11 +82,11 @@ class Layout:
         return self.run_dir / "logs" / f"{name}.log"
 
 
-def free_ports() -> dict[str, int]:
+def free_ports(names: Iterable[str] = _PORTS) -> dict[str, int]:
     """Return a free loopback port for each listener; they are free of each other, and were free a moment ago."""
     with ExitStack() as held:
         ports = {}
-        for name in _PORTS:
+        for name in names:
             holder = held.enter_context(socket.socket())
             holder.bind(("127.0.0.1", 0))
             ports[name] = int(holder.getsockname()[1])

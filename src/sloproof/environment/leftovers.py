@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,15 @@ _POLL_SECONDS = 0.005
 def run_dir_name() -> str:
     """Return a name for a run folder of this process; it has not been used before."""
     return f"sloproof-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def dying_with_parent() -> list[str]:
+    """Return the words before a command that make it die with who starts it, even a killed one.
+
+    It takes `setpriv` of util-linux, on Linux; elsewhere there are none.
+    """
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "KILL", "--"] if found and sys.platform == "linux" else []
 
 
 def sweep(base_dir: Path) -> list[Path]:

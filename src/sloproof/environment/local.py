@@ -23,7 +23,7 @@ from sloproof.environment import supervisor
 from sloproof.environment.base import ComponentStatus
 from sloproof.environment.components import NAMES, ComponentSpec, ExtraRules, Layout, free_ports, pod_log, specs
 from sloproof.environment.control import Control
-from sloproof.environment.leftovers import MARK, OWNER_FILE, end_marked, run_dir_name, sweep
+from sloproof.environment.leftovers import MARK, OWNER_FILE, dying_with_parent, end_marked, run_dir_name, sweep
 from sloproof.errors import (
     ComponentExitedError,
     EnvironmentStartError,
@@ -183,7 +183,7 @@ class LocalEnvironment:
             "socket": str(run_dir / "control.sock"),
             "remove": True,
             "mark": f"{MARK}={run_dir}",
-            "guard": _guard(),
+            "guard": dying_with_parent(),
             "components": [msgspec.to_builtins(spec) for spec in components],
         }
         plan_file = run_dir / "plan.json"
@@ -340,12 +340,6 @@ class LocalEnvironment:
         if self._control is None:
             raise UnavailableError("expected a running environment, but it was not started or is stopped")
         return self._control
-
-
-def _guard() -> list[str]:
-    """Return what makes a program die with the supervisor, where the system can: `setpriv` of util-linux."""
-    found = shutil.which("setpriv")
-    return [found, "--pdeathsig", "KILL", "--"] if found and sys.platform == "linux" else []
 
 
 def _ask(address: str, path: str) -> int | str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from sloproof.clients.prometheus import PrometheusClient
+from sloproof.environment.components import free_ports
+from sloproof.environment.leftovers import dying_with_parent
 from sloproof.errors import ComponentExitedError, ToolError
 from sloproof.polling import wait_until
 
+_NAME = "prometheus"
 _READY = timedelta(seconds=30)
 _LOOK = timedelta(milliseconds=10)
 _STOP_SECONDS = 5.0
@@ -64,7 +64,7 @@ def scratch_prometheus(programs: Programs, points: Iterable[Points], rules: str 
         (folder / "prometheus.yml").write_text("rule_files: [rules.yml]\n" if rules else "{}\n")
         (folder / "rules.yml").write_text(rules)
         with (folder / "prometheus.log").open("wb") as log:
-            address = f"127.0.0.1:{_free_port()}"
+            address = f"127.0.0.1:{free_ports([_NAME])[_NAME]}"
             process = _start(programs.prometheus, folder, address, log.fileno())
             try:
                 client = PrometheusClient(f"http://{address}")
@@ -73,7 +73,7 @@ def scratch_prometheus(programs: Programs, points: Iterable[Points], rules: str 
                     status = process.poll()
                     if status is not None:
                         lines = (folder / "prometheus.log").read_text(errors="replace").splitlines()
-                        raise ComponentExitedError("prometheus", status, tuple(lines[-_SHOWN_LINES:]))
+                        raise ComponentExitedError(_NAME, status, tuple(lines[-_SHOWN_LINES:]))
 
                 wait_until(
                     client.is_ready, bool, what="prometheus is ready on the history", timeout=_READY, interval=_LOOK,
@@ -124,12 +124,10 @@ def _start(prometheus: Path, folder: Path, address: str, log: int) -> subprocess
         f"--web.listen-address={address}",
         "--log.level=warn",
     ]
-    guard = shutil.which("setpriv") if sys.platform == "linux" else None
-    if guard:
-        # It dies with this process, even where that is killed.
-        words = [guard, "--pdeathsig", "KILL", "--", *words]
     try:
-        return subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.Popen(
+            [*dying_with_parent(), *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+        )
     except OSError as error:
         raise ToolError(f"expected prometheus to start, but {error}", program=prometheus) from error
 
@@ -138,9 +136,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     # Nothing of it is kept, so it need not write anything down.
     process.kill()
     process.wait(_STOP_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        return int(holder.getsockname()[1])

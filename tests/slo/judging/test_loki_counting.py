@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import socket
-import string
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,51 +15,30 @@ from sloproof.polling import wait_until
 from sloproof.slo.judging.judge import Sources, judge
 from sloproof.slo.judging.loki_counting import LokiAsker
 from sloproof.slo.model import Objective, Rolling, Source
+from tests.loki_server import loki_server
 from tests.slo.counted import numbers
 from tests.slo.objectives import objective, ratio
 from tests.slo.pitfalls import row
 
 pytestmark = pytest.mark.slow
-CONFIG = Path(__file__).parents[3] / "platform" / "local" / "loki.yml"
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 # Not on any step, and long enough ago to be settled.
 AT = datetime.now(UTC).replace(microsecond=123_000) - timedelta(seconds=23)
 STEP = timedelta(seconds=7)
 
 
-def free_address() -> str:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{holder.getsockname()[1]}"
-
-
 @pytest.fixture(scope="module")
 def loki(tool_path: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LokiClient]:
-    folder = tmp_path_factory.mktemp("loki")
-    (folder / "rules").mkdir()
-    address = free_address()
-    values = {
-        "LOKI_PORT": address.rpartition(":")[2], "LOKI_GRPC_PORT": free_address().rpartition(":")[2],
-        "LOKI_DIR": str(folder), "LOKI_RULES_DIR": str(folder / "rules"), "EVALUATION_INTERVAL": "1s",
-        "PROMETHEUS_ADDRESS": free_address(),
-    }  # fmt: skip
-    (folder / "loki.yml").write_text(string.Template(CONFIG.read_text()).substitute(values))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([tool_path("loki"), "-config.file=loki.yml"], cwd=folder, stdout=log, stderr=log)
-        try:
-            client = LokiClient(f"http://{address}")
-            wait_until(client.is_ready, bool, what="Loki ready", timeout=20 * SECOND, interval=SECOND / 50)
-            for app, lines in LINES.items():
-                client.push([Stream({"app": app}, tuple(lines))])
-                last = lines[-1].time
-                wait_until(
-                    lambda app=app, last=last: client.query(f'count_over_time({{app="{app}"}}[1s])', last),  # type: ignore[misc]
-                    bool, what="the last line is there", timeout=20 * SECOND, interval=SECOND / 20,
-                )  # fmt: skip
-            yield client
-        finally:
-            process.kill()
-            process.wait()
+    with loki_server(tool_path("loki"), tmp_path_factory.mktemp("loki")) as address:
+        client = LokiClient(address)
+        for app, lines in LINES.items():
+            client.push([Stream({"app": app}, tuple(lines))])
+            last = lines[-1].time
+            wait_until(
+                lambda app=app, last=last: client.query(f'count_over_time({{app="{app}"}}[1s])', last),  # type: ignore[misc]
+                bool, what="the last line is there", timeout=20 * SECOND, interval=SECOND / 20,
+            )  # fmt: skip
+        yield client
 
 
 def lines_of(is_there: Callable[[datetime], bool]) -> list[LogEntry]:
