@@ -3,7 +3,7 @@ Feature: The service's processes
 
   @needs_processes @serial
   Scenario: A killed worker takes none of its counts along
-    When 60 requests are sent to GET "/" around the death of a worker of the service
+    When 60 requests are sent to GET "/" around the death of a worker
     Then requests sent, counted and logged agree
     And nothing is in flight
 

@@ -12,12 +12,7 @@ from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
 
-@when(
-    parsers.parse(
-        '{count:d} requests are sent to {method:method} "{path:text}" around the death of a worker of the service',
-        TYPES,
-    )
-)
+@when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}" around the death of a worker', TYPES))
 def around_death(trial: Trial, count: int, method: str, path: str) -> None:
     """Send that many requests, kill the worker that has run longest, send them again, and observe all of it."""
     trial.mark_beginning()

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 # A proven lie outranks a broken tool, which outranks a missing answer.
-_SEVERITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.BLOCKED, Verdict.ERROR, Verdict.FAIL)
+SEVERITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.BLOCKED, Verdict.ERROR, Verdict.FAIL)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -27,7 +27,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
     No claims judged is never a pass.
     """
-    return max(verdicts, key=_SEVERITY.index, default=Verdict.INCONCLUSIVE)
+    return max(verdicts, key=SEVERITY.index, default=Verdict.INCONCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHECK = "alert_lifecycle"
 
 _BAD_TEXTS = ("<no value>", "{{", "%!", "<error ")
+# What the programs may add, on a busy machine, to what they are configured for.
+SLACK = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)

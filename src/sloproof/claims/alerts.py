@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import yaml
 
 from sloproof.checks import alert_lifecycle
-from sloproof.checks.alert_lifecycle import AlertEvidence, Bound
+from sloproof.checks.alert_lifecycle import SLACK, AlertEvidence, Bound
 from sloproof.checks.evidence import Basis, selector_text
 from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import FeatureError, SettingsError
@@ -23,8 +23,6 @@ from sloproof.harness import Harness
 from sloproof.model import Rule, RuleGroup, Window
 
 _RANGE = re.compile(r"\[([0-9a-z]+)(?::[0-9a-z]*)?\]")
-# What the programs may add on a busy machine to what they are configured for.
-_SLACK = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,10 @@ def bounds_of(harness: Harness, name: str) -> AlertBounds:
         f"window {format_duration(window)} + scrape {format_duration(scrape)}"
         f" + 2 x evaluation {format_duration(evaluation)}"
     )
-    firing = seen + rule.hold + group.interval + _SLACK
+    firing = seen + rule.hold + group.interval + SLACK
     firing_text = f"{parts} + for {format_duration(rule.hold)} + evaluation {format_duration(group.interval)}"
-    slack = f" + slack {format_duration(_SLACK)}"
-    cleared = seen + rule.keep_firing + _SLACK
+    slack = f" + slack {format_duration(SLACK)}"
+    cleared = seen + rule.keep_firing + SLACK
     if rule.keep_firing:
         parts += f" + keep firing for {format_duration(rule.keep_firing)}"
     return AlertBounds(
@@ -164,7 +162,7 @@ def lifecycle(harness: Harness, name: str, quiet: Window, fault: Window, until: 
         delivered=bounds.delivered,
         cleared=bounds.cleared,
         resolved=bounds.resolved,
-        max_gap=4 * interval + _SLACK,
+        max_gap=4 * interval + SLACK,
     )
 
 

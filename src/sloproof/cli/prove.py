@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from sloproof.cli.verdicts import EXIT, style
 from sloproof.environment.backends import Wish, find_tools
 from sloproof.finding import Verdict, worst
 from sloproof.prove.ledger_events import events_from
@@ -25,9 +26,6 @@ from sloproof.settings import Settings, find_root, load_settings
 from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Source
 from sloproof.slo.rules.values import Timing
-
-_EXIT = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.BLOCKED: 2, Verdict.ERROR: 3}
-_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "red"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -61,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
         tiers.append(tier)
     verdict = worst(tier.verdict for tier in tiers)
     total, names = sum(len(tier.proven) for tier in tiers), ", ".join(tier.name for tier in tiers)
-    console.print(f"[{_STYLE.get(verdict, 'yellow')}]{verdict.value.upper()}[/]  {total} claims in {names}")
-    return _EXIT[verdict]
+    console.print(f"[{style(verdict)}]{verdict.value.upper()}[/]  {total} claims in {names}")
+    return EXIT[verdict]
 
 
 def _wish(root: Path, settings: Settings, **more: Any) -> Wish:
@@ -106,7 +104,6 @@ def _show(tier: Tier, console: Console) -> None:
     good = sum(one.verdict is Verdict.PASS for one in tier.proven)
     console.print(f"[bold]{tier.name}[/]: {good} of {len(tier.proven)} proven in {tier.seconds:.1f} s")
     for one in tier.proven:
-        style = _STYLE.get(one.verdict, "yellow")
-        console.print(f"  [{style}]{one.verdict.value:<12}[/] {escape(one.what)}")
+        console.print(f"  [{style(one.verdict)}]{one.verdict.value:<12}[/] {escape(one.what)}")
         for line in one.text.splitlines():
             console.print(f"               {escape(line)}", style="dim" if one.verdict is Verdict.PASS else None)

@@ -12,12 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sloproof.cli.verdicts import EXIT, style
 from sloproof.clients._http import Http
 from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import SettingsError
-from sloproof.finding import Verdict, worst
+from sloproof.finding import SEVERITY, worst
 from sloproof.load.ledger import Ledger
 from sloproof.slo.documents.reading import DEFAULT_SCRAPE, read_objectives
 from sloproof.slo.judging.asking import Asker
@@ -27,9 +28,6 @@ from sloproof.slo.judging.loki_counting import LokiAsker
 from sloproof.slo.model import Source
 from sloproof.slo.verdicts import BurnRate, Judgement
 
-_EXIT = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.BLOCKED: 2, Verdict.ERROR: 3}
-_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "red"}
-_ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.BLOCKED, Verdict.INCONCLUSIVE, Verdict.PASS)
 # A scrape bears the instant it began at, and is stored when it ends; by then a judgement must not change any more.
 _SETTLING = timedelta(minutes=1)
 _WIDE = 120
@@ -85,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             f"{len(found)} objectives at {at.isoformat()}: {sent} queries, answered in {waited:.1f} s, "
             f"{time.monotonic() - begin:.1f} s in all"
         )
-    return _EXIT[worst(one.verdict for one in found)]
+    return EXIT[worst(one.verdict for one in found)]
 
 
 def _require_servers(wanted: set[Source], args: argparse.Namespace) -> None:
@@ -131,7 +129,7 @@ def _http(url: str, args: argparse.Namespace) -> Http:
 
 
 def _urgency(one: Judgement) -> tuple[int, float, str]:
-    return _ORDER.index(one.verdict), -float(one.consumed or 0), one.objective.id
+    return -SEVERITY.index(one.verdict), -float(one.consumed or 0), one.objective.id
 
 
 def _write(text: bytes, path: Path) -> None:
@@ -152,11 +150,10 @@ def _print(found: Sequence[Judgement]) -> None:
     for name in ("objective", "verdict", "SLI", "target", "budget left", "events", "covered", "burning"):
         table.add_column(name, justify="left" if name in {"objective", "verdict", "burning"} else "right", no_wrap=True)
     for one in found:
-        colour = _COLOURS.get(one.verdict, "yellow")
         left = one.remaining
         table.add_row(
             one.objective.id,
-            f"[bold {colour}]{one.verdict.value}[/]",
+            f"[bold {style(one.verdict)}]{one.verdict.value}[/]",
             percent(one.sli) if one.sli is not None else "-",
             percent(one.objective.target),
             percent(left) if left is not None else "-",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from sloproof.checks.alert_lifecycle import Bound
+from sloproof.checks.alert_lifecycle import SLACK, Bound
 from sloproof.claims.alerts import alertmanager_waits
 from sloproof.duration import format_duration
 from sloproof.errors import SettingsError
@@ -22,8 +22,6 @@ from sloproof.prove.timeline import Condition
 from sloproof.slo.model import AlertRow, Objective, Source
 
 ALERT = "ErrorBudgetBurn"
-# What the programs may add on a busy machine to what they are configured for.
-_SLACK = timedelta(seconds=2)
 # Evaluations come and go by a little; what is longer is a gap.
 _SHORTEST_GAP = timedelta(seconds=1)
 _RECOVERY = timedelta(seconds=10)
@@ -116,7 +114,7 @@ class RowBounds:
     @property
     def max_gap(self) -> timedelta:
         """Return how far apart evaluations may be before silence proves nothing."""
-        return 4 * self.evaluation + _SLACK
+        return 4 * self.evaluation + SLACK
 
     def firing(self, case: Case) -> Bound:
         """Return the bound from the condition holding to the alert firing."""
@@ -138,7 +136,7 @@ class RowBounds:
         parts = [("scrape", self.scrape), ("evaluation", self.evaluation), ("evaluation", self.evaluation)]
         if case.objective.source is Source.LOKI:
             parts.append(("shipping", self._ship))
-        parts += [*more, ("slack", _SLACK)]
+        parts += [*more, ("slack", SLACK)]
         latest = sum((length for _, length in parts), timedelta(0))
         text = " + ".join(f"{name} {format_duration(length)}" for name, length in parts if length)
         return Bound(latest, f"{text} = {format_duration(latest)}")

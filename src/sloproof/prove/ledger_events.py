@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sloproof.harness import Harness
 from sloproof.model import Window, ns_from_instant
 from sloproof.prove.timeline import Events
-from sloproof.slo.ledger_query import parse_ledger_query
+from sloproof.slo.ledger_witness import LedgerWitness
 from sloproof.slo.model import Objective
 
 # The service counts a request when it ends, so one that began before the window may still count in it.
@@ -19,18 +19,16 @@ _LEAD = timedelta(seconds=15)
 def events_from(harness: Harness) -> Callable[[Objective, Window], Events]:
     """Return what reads an objective's events of a window from the ledger, as far as it is written.
 
-    Each event is at the end of its request. The objective must have a `truth`.
+    Each event is at the end of its request. An objective that no ledger can speak of is a `SettingsError`.
     """
 
     def events_of(objective: Objective, window: Window) -> Events:
-        assert objective.truth is not None
-        is_bad = parse_ledger_query(objective.truth.bad, objective.place).matches
-        is_valid = parse_ledger_query(objective.truth.total, objective.place).matches
+        witness = LedgerWitness.of(objective)
         bad, valid = [], []
         for entry in harness.ledger.entries(Window(window.start - _LEAD, window.end)):
-            if is_valid(entry):
+            if witness.valid.matches(entry):
                 valid.append(entry.end_ns)
-                if is_bad(entry):
+                if witness.is_bad(entry):
                     bad.append(entry.end_ns)
         return Events.of(bad, valid)
 

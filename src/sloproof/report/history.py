@@ -25,7 +25,7 @@ from sloproof.report.record import (
     PastVerdictRecord,
     RunRecord,
 )
-from sloproof.report.wording import ORDER, instant, plain
+from sloproof.report.wording import instant, plain, rank
 
 FILE: Final = "history.sqlite"
 SHOWN: Final = 30
@@ -199,7 +199,7 @@ def _claims(record: RunRecord) -> dict[tuple[str, str], tuple[str, str, float | 
     found: dict[tuple[str, str], tuple[str, str, float | None]] = {}
     for scenario in record.scenarios:
         key = ("scenario", plain(scenario.node_id))
-        if scenario.verdict == _SKIPPED or (key in found and _rank(found[key][1]) <= _rank(scenario.verdict)):
+        if scenario.verdict == _SKIPPED or (key in found and rank(found[key][1]) <= rank(scenario.verdict)):
             continue
         found[key] = (plain(scenario.name), scenario.verdict, None)
     for slo in record.slos:
@@ -248,7 +248,3 @@ def _instant(text: str) -> str:
     """Return an instant in the one form that sorts by time."""
     when = instant(text) or datetime.fromtimestamp(0, UTC)
     return when.isoformat(timespec="microseconds")
-
-
-def _rank(verdict: str) -> int:
-    return ORDER.index(verdict) if verdict in ORDER else ORDER.index("error")

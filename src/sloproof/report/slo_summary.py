@@ -10,7 +10,7 @@ from typing import Literal
 
 from sloproof.report.record import BurnRecord, MomentRecord, SloRecord
 from sloproof.report.slo_wording import against_bound, budget_text, length_text, times_text
-from sloproof.report.wording import ORDER, count_text, instant
+from sloproof.report.wording import count_text, instant, rank
 
 # `spent`: its verdict is fail. `burning`: not yet, but someone is told. `unknown`: it could not be judged.
 Standing = Literal["spent", "burning", "unknown", "safe"]
@@ -89,7 +89,7 @@ class SloSummary:
 def summarise_slos(slos: Sequence[SloRecord]) -> SloSummary:
     """Return the SLOs, worst first, and what they come to."""
     views = tuple(_view(number, slo) for number, slo in enumerate(sorted(slos, key=_urgency), start=1))
-    counts = sorted(Counter(slo.verdict for slo in slos).items(), key=lambda item: _rank(item[0]))
+    counts = sorted(Counter(slo.verdict for slo in slos).items(), key=lambda item: rank(item[0]))
     return SloSummary(views, tuple(counts), _headline(views))
 
 
@@ -121,16 +121,12 @@ def _urgency(slo: SloRecord) -> tuple[int, int, float, str]:
     pages = any(row.severity == "page" for row in rows)
     standing = standing_of(slo)
     place = {"spent": 0, "burning": 1 if pages else 3, "unknown": 2, "safe": 4}[standing]
-    return place, _rank(slo.verdict), -(slo.consumed or 0.0), slo.id
+    return place, rank(slo.verdict), -(slo.consumed or 0.0), slo.id
 
 
 def _burning(slo: SloRecord) -> tuple[BurnRecord, ...]:
     rows = [row for row in slo.burn_rates if row.is_burning]
     return tuple(sorted(rows, key=lambda row: _URGENCY.index(row.severity) if row.severity in _URGENCY else 9))
-
-
-def _rank(verdict: str) -> int:
-    return ORDER.index(verdict) if verdict in ORDER else ORDER.index("error")
 
 
 def _spent_since(slo: SloRecord) -> Danger:

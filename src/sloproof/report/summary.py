@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sloproof.report.record import FindingRecord, RunRecord, ScenarioRecord, StepRecord
 from sloproof.report.slo_summary import SloSummary, summarise_slos
-from sloproof.report.wording import ORDER, clock_text, count_text, instant, seconds_text
+from sloproof.report.wording import clock_text, count_text, instant, rank, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,11 +129,6 @@ def summarise(record: RunRecord) -> Summary:
         headline="; ".join(filter(None, (slos.headline, told))),
         slos=slos,
     )
-
-
-def rank(verdict: str) -> int:
-    """Return the place of a verdict in the order of urgency; one that nobody knows is as urgent as an error."""
-    return ORDER.index(verdict) if verdict in ORDER else ORDER.index("error")
 
 
 def scenario_instant(scenario: ScenarioRecord) -> datetime | None:

@@ -49,6 +49,11 @@ _MINUTE = 60
 _HOUR = 3600
 
 
+def rank(verdict: str) -> int:
+    """Return a verdict's place in `ORDER`; a word that is none is as bad as an error."""
+    return ORDER.index(verdict) if verdict in ORDER else ORDER.index("error")
+
+
 def plain(text: str) -> str:
     r"""Return a text without terminal codes, each unseen character as its escape, such as `\x00` or `\u202e`."""
     return _ANSI.sub("", text.replace("\r\n", "\n")).translate(_ESCAPES)

@@ -8,13 +8,13 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import Protocol
 
-from sloproof.errors import SettingsError
 from sloproof.finding import Query
 from sloproof.model import Window, ns_from_instant
 from sloproof.slo.judging.budget import Counted
 from sloproof.slo.judging.steps import Plan
-from sloproof.slo.ledger_query import Request, parse_ledger_query
-from sloproof.slo.model import Objective, Ratio, Source
+from sloproof.slo.ledger_query import Request
+from sloproof.slo.ledger_witness import LedgerWitness
+from sloproof.slo.model import Objective
 from sloproof.slo.verdicts import Count
 
 
@@ -46,9 +46,7 @@ def count_in_ledger(objective: Objective, plan: Plan, ledger: Requests) -> Count
         SettingsError: The objective has no ledger queries: neither as its source nor as the truth beside it.
         LedgerError: The ledger is damaged.
     """
-    bad_text, total_text, is_good = _questions(objective)
-    is_part = parse_ledger_query(bad_text, objective.place).matches
-    is_valid = parse_ledger_query(total_text, objective.place).matches
+    witness = LedgerWitness.of(objective)
     windows = plan.windows()
     ends = [ns_from_instant(one.end) for one in windows]
     begin = ns_from_instant(plan.span.start)
@@ -59,30 +57,15 @@ def count_in_ledger(objective: Objective, plan: Plan, ledger: Requests) -> Count
             continue
         first = entry.end_ns if first is None else min(first, entry.end_ns)
         last = entry.end_ns if last is None else max(last, entry.end_ns)
-        if is_valid(entry):
+        if witness.valid.matches(entry):
             step = bisect_left(ends, entry.end_ns)
             valid[step] += 1
-            bad[step] += is_part(entry) is not is_good
+            bad[step] += witness.is_bad(entry)
     steps = tuple(
         Count(window, Fraction(bad[place]), Fraction(valid[place]), _covered(window, first, last))
         for place, window in enumerate(windows)
     )
-    return Counted(steps, queries=(Query("ledger", bad_text), Query("ledger", total_text)))
-
-
-def _questions(objective: Objective) -> tuple[str, str, bool]:
-    """Return the question for good or bad events, that for all, and whether the first asks for good ones."""
-    if objective.source is Source.LEDGER and isinstance(objective.indicator, Ratio):
-        part = objective.indicator.good or objective.indicator.bad
-        assert part is not None
-        return part.query, objective.indicator.total.query, objective.indicator.good is not None
-    if objective.truth is None:
-        raise SettingsError(
-            f"expected {objective.id} to say what the ledger's events of it are, but it does not",
-            where=objective.place,
-            hint="add the annotations sloproof/truth-bad and sloproof/truth-total",
-        )
-    return objective.truth.bad, objective.truth.total, False
+    return Counted(steps, queries=(Query("ledger", witness.part.text), Query("ledger", witness.valid.text)))
 
 
 def _covered(window: Window, first: int | None, last: int | None) -> timedelta:
