@@ -25,6 +25,7 @@ from locust.exception import StopUser
 
 from sloproof.errors import LoadError, SloproofError
 from sloproof.load.connection import Outcome
+from sloproof.load.ledger_file import Clock
 from sloproof.load.request import RequestTemplate
 from sloproof.load.schedule import Arrival, users_of
 from sloproof.load.share import Share
@@ -212,7 +213,7 @@ class Program:
         """Obey until the driver closes its end; then end at once, with all that is known in the ledger."""
         gevent.os.make_nonblocking(self._commands)
         gevent.spawn(self._turn)
-        self._emit(Ready(locust=locust.__version__))
+        self._emit(Ready(locust=locust.__version__, clock=Clock.anchored()))
         decoder = msgspec.json.Decoder(Command)
         rest = b""
         while data := gevent.os.nb_read(self._commands, _READ_BYTES):

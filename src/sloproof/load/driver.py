@@ -40,6 +40,7 @@ class Driver:
         run_id: Begins every request id: `<run>-<load>-<process>-<arrival>`.
         request_id_header: Header that carries the id.
         command: The child program; another one must speak `sloproof.load.wire`.
+        commands: The child program of each process, where they differ: on machines of their own, say.
     """
 
     def __init__(
@@ -50,13 +51,14 @@ class Driver:
         run_id: str,
         request_id_header: str = "X-Request-ID",
         command: Sequence[str] = CHILD_COMMAND,
+        commands: Callable[[int], Sequence[str]] | None = None,
     ) -> None:
         Target(base_url)  # refuses an address that is none
         self._base_url = base_url
         self._ledger_dir = ledger_dir
         self._run_id = run_id
         self._header = request_id_header
-        self._command = tuple(command)
+        self._commands = commands or (lambda _: command)
         self._children: list[ChildProcess] = []
         self._numbers = itertools.count(1)
         self._is_closed = False
@@ -86,9 +88,9 @@ class Driver:
         for number, child in enumerate(self._children[:count]):
             if child.is_dead:  # its loads were told; the next load gets a new one
                 child.close()
-                self._children[number] = ChildProcess(self._command)
+                self._children[number] = ChildProcess(self._commands(number))
         while len(self._children) < count:
-            self._children.append(ChildProcess(self._command))
+            self._children.append(ChildProcess(self._commands(len(self._children))))
         return self._children[:count]
 
     def begin(self, profile: Profile, name: str) -> RunningLoad:

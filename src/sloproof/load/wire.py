@@ -48,9 +48,10 @@ Command = Begin | Stop
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
-    """The child takes commands now."""
+    """The child takes commands now; `clock` is that of its machine."""
 
     locust: str
+    clock: Clock | None = None
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):

@@ -1,0 +1,1 @@
+"""The same environment on Kubernetes: charts, images, an adapter to the API, Minikube."""

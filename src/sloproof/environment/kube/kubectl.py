@@ -1,0 +1,163 @@
+"""The kubectl program: the way to servers inside a cluster, and into its pods."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from sloproof.environment.leftovers import dying_with_parent
+from sloproof.errors import EnvironmentStartError, UnavailableError
+
+_SERVING = re.compile(rb"Starting to serve on [^ ]*:(\d+)")
+_START_SECONDS = 10.0
+_STOP_SECONDS = 2.0
+_RESTART_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """kubectl, bound to one context of one kubeconfig file.
+
+    Attributes:
+        program: Path of kubectl.
+        kubeconfig: File that describes the cluster; None for kubectl's usual places.
+        context: The context in it; the file's current one is never used.
+        environ: Environment variables that it inherits.
+    """
+
+    program: Path
+    kubeconfig: Path | None
+    context: str
+    environ: Mapping[str, str]
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return a whole command line."""
+        where = ["--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else []
+        return [str(self.program), *where, "--context", self.context, *arguments]
+
+    def run(self, *arguments: str, data: bytes | None = None, seconds: float = 60.0) -> bytes:
+        """Return what kubectl prints.
+
+        Raises:
+            UnavailableError: It fails or takes too long; carries its last words.
+        """
+        try:
+            done = subprocess.run(
+                self.argv(*arguments),
+                input=data,
+                stdin=subprocess.DEVNULL if data is None else None,
+                capture_output=True,
+                timeout=seconds,
+                env=dict(self.environ),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(
+                f"expected kubectl {arguments[0]} to end within {seconds:g} s, but it did not",
+                kind="timeout",
+                command=" ".join(arguments),
+            ) from error
+        if done.returncode:
+            raise UnavailableError(
+                f"expected kubectl {arguments[0]} to succeed, but it ended with status {done.returncode}",
+                kind="status",
+                command=" ".join(arguments),
+                said=done.stderr.decode(errors="replace")[-1500:],
+            )
+        return done.stdout
+
+
+class ServiceProxy:
+    """A way to every Service of a cluster through its API: one loopback address, supervised.
+
+    Each request is taken to a pod that lives then, so it outlasts pods that are replaced, unlike a forwarded port. It
+    is for questions to the monitoring; load never goes through it, because its faults would be counted as the
+    service's.
+
+    Args:
+        kubectl: What serves it.
+        namespace: Whose Services `url` names.
+    """
+
+    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
+        self._kubectl = kubectl
+        self._namespace = namespace
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def start(self) -> None:
+        """Begin to serve.
+
+        Raises:
+            EnvironmentStartError: kubectl does not come up.
+        """
+        self._spawn()
+
+    def url(self, service: str, port: int, namespace: str | None = None) -> str:
+        """Return the base URL of a Service's port."""
+        return f"http://127.0.0.1:{self._port}/api/v1/namespaces/{namespace or self._namespace}/services/{service}:{port}/proxy"
+
+    def pod_url(self, pod: str, port: int) -> str:
+        """Return the base URL of one pod's port, ready or not."""
+        return f"http://127.0.0.1:{self._port}/api/v1/namespaces/{self._namespace}/pods/{pod}:{port}/proxy"
+
+    def check(self) -> None:
+        """Start it again, on the same port, if it has ended.
+
+        Raises:
+            EnvironmentStartError: It does not come up again.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            time.sleep(_RESTART_PAUSE)
+            self._spawn()
+
+    def stop(self) -> None:
+        """End it; safe to call twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdout.close()
+
+    def _spawn(self) -> None:
+        command = self._kubectl.argv("proxy", f"--port={self._port}", "--address=127.0.0.1")
+        process = self._process = subprocess.Popen(
+            [*dying_with_parent(), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(self._kubectl.environ),
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        # kubectl says one line once it serves; a thread reads on, so that it never waits for a reader.
+        said: list[bytes] = []
+        reader = Thread(target=lambda: said.extend(iter(process.stdout.readline, b"")), daemon=True)  # type: ignore[union-attr]
+        reader.start()
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end and process.poll() is None:
+            found = next((match for line in list(said) if (match := _SERVING.search(line))), None)
+            if found:
+                self._port = int(found[1])
+                return
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        raise EnvironmentStartError(
+            f"expected kubectl proxy to serve within {_START_SECONDS:g} s, but it does not",
+            context=self._kubectl.context,
+            said=b"".join(said).decode(errors="replace"),
+        )
