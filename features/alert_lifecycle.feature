@@ -11,7 +11,7 @@ Feature: Alerts
     When the database comes back
     Then alert "ErrorRatioHigh" clears within its bound
 
-  @needs_processes @serial
+  @needs_stopping @serial
   Scenario: A dead service pages someone, in time
     Given alert "ServiceDown" has been quiet for "500 ms"
     When component "service" is stopped

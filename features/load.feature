@@ -16,7 +16,7 @@ Feature: The load driver is honest
     When the service goes on
     Then requests sent, counted and logged agree
 
-  @needs_processes @serial
+  @needs_stopping @serial
   Scenario: A refused connection is in the ledger as refused
     Given component "service" is stopped
     When 5 requests are sent to GET "/"

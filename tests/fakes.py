@@ -274,7 +274,8 @@ class FakeEnvironment:
 
     name = "fake"
     run_id = "run"
-    capabilities = frozenset({"processes"})
+    capabilities = frozenset({"processes", "stopping"})
+    instances: tuple[str, ...] = (INSTANCE,)
     addresses: Mapping[str, str] = {
         "service": f"http://{INSTANCE}", "prometheus": "http://127.0.0.1:1", "loki": "http://127.0.0.1:2",
     }  # fmt: skip
@@ -323,6 +324,9 @@ class FakeEnvironment:
 
     def resume_component(self, component: str) -> None:
         self.did.append(f"resume {component}")
+
+    def keep_evidence(self, folder: Path) -> None:
+        self.did.append(f"keep {folder.name}")
 
     def file(self, name: str) -> Path | None:
         return None

@@ -158,6 +158,30 @@ class SloSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     rate: float = 30.0
 
 
+class KubeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the service and its monitoring run in a cluster.
+
+    Attributes:
+        stack: The monitoring stack, one of those in `helm/stacks.yaml` of the platform folder.
+        chart: The service's Helm chart, a folder below the platform folder.
+        values: Values files for that chart, relative to the project's root; later ones win.
+        image: A published image of the service; empty to build one from the project.
+        dockerfile: What it is built by, relative to the project's root, which is the build's context.
+        build_args: Build arguments.
+        port: The port that the service listens on in its pod.
+        start_seconds: How long everything may take to be ready once it is installed.
+    """
+
+    stack: str = "light"
+    chart: str = "charts/service"
+    values: list[str] = []
+    image: str = ""
+    dockerfile: str = "Dockerfile"
+    build_args: dict[str, str] = {}
+    port: int = 8000
+    start_seconds: float = 180.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole table. Folders are relative to the project's root.
 
@@ -175,6 +199,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scrape: ScrapeSettings = ScrapeSettings()
     load: LoadSettings = LoadSettings()
     slo: SloSettings = SloSettings()
+    kube: KubeSettings = KubeSettings()
     platform_dir: str | None = None
     features_dir: str = "features"
     reports_dir: str = "reports"
@@ -275,6 +300,8 @@ def _check_numbers(settings: Settings, path: Path) -> None:
         "load.timeout_seconds": settings.load.timeout_seconds,
         "slo.compress": settings.slo.compress,
         "slo.rate": settings.slo.rate,
+        "kube.port": settings.kube.port,
+        "kube.start_seconds": settings.kube.start_seconds,
         **{f"load.mix[{place}].weight": one.weight for place, one in enumerate(settings.load.mix)},
     }
     for key, number in above_zero.items():

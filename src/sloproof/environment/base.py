@@ -14,7 +14,8 @@ CAPABILITIES: Mapping[str, str] = {
     "kubernetes": "a Kubernetes API: rolling updates, EndpointSlices, evictions",
     "grafana": "a running Grafana",
     "replicas": "more than one instance of the service",
-    "processes": "stopping, pausing and restarting single programs of the environment",
+    "stopping": "stopping components of the environment and starting them again",
+    "processes": "signals to single programs of the environment: freezing, killing a worker, restarting in place",
 }
 
 
@@ -59,6 +60,10 @@ class Environment(Protocol):
     def timings(self) -> Mapping[str, timedelta]:
         """Return how long after the start each component was ready."""
 
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Return the `instance` label of every instance of the service that runs now."""
+
     def start(self) -> None:
         """Bring everything up and return once every component is ready.
 
@@ -88,16 +93,19 @@ class Environment(Protocol):
         """Return the end of a component's own log, oldest first."""
 
     def stop_component(self, component: str, how: signal.Signals = signal.SIGTERM) -> None:
-        """End one component on purpose and wait for it; `check_alive` does not mind (needs `processes`)."""
+        """End one component on purpose and wait for it; `check_alive` does not mind (needs `stopping`)."""
 
     def start_component(self, component: str) -> None:
-        """Start a component that was stopped, on its old address, and wait until it is ready (needs `processes`)."""
+        """Start a component that was stopped, on its old address, and wait until it is ready (needs `stopping`)."""
 
     def pause_component(self, component: str) -> None:
         """Freeze one component where it stands: it keeps its connections and answers nothing (needs `processes`)."""
 
     def resume_component(self, component: str) -> None:
         """Let a paused component go on (needs `processes`)."""
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Write down, in a folder, what is gone with the environment and says how it was beyond each log's end."""
 
     def file(self, name: str) -> Path | None:
         """Return a file that this environment keeps, if it does: `service.log` is the log that is shipped."""

@@ -69,7 +69,7 @@ class LocalEnvironment:
     """
 
     name = "local"
-    capabilities = frozenset({"processes"})
+    capabilities = frozenset({"processes", "stopping"})
 
     def __init__(
         self,
@@ -331,6 +331,14 @@ class LocalEnvironment:
     def resume_component(self, component: str) -> None:
         """Let a frozen component go on."""
         self._require_control().request("resume", component=component)
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Return the `instance` label of the one instance of the service."""
+        return (self.addresses["service"].removeprefix("http://"),)
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Do nothing: each component's log says it all."""
 
     def file(self, name: str) -> Path | None:
         """Return `service.log`, the pod log that is shipped; there is no other file."""

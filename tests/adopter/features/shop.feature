@@ -50,7 +50,7 @@ Feature: The shop's monitoring
       | namespace | market |
       | container | shop   |
 
-  @needs_processes
+  @needs_stopping
   Scenario: A stopped log shipper blocks the count instead of passing it
     Given component "promtail" is stopped
     When 10 requests are sent to GET "/cart"

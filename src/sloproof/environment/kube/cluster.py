@@ -80,6 +80,10 @@ class Cluster:
 
     # Namespaces
 
+    def find_namespace(self, name: str) -> Namespace | None:
+        """Return a namespace; None where there is none of that name."""
+        return self.api.find(f"/api/v1/namespaces/{name}", Namespace)
+
     def claim_namespace(self, name: str, run_id: str) -> None:
         """Make a namespace that is ours, or take over one that is.
 

@@ -1,0 +1,410 @@
+"""The environment in a cluster: the service's chart and a monitoring stack in one namespace that is ours."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from sloproof.environment.base import ComponentStatus
+from sloproof.environment.kube.api import KubeApi
+from sloproof.environment.kube.cluster import Cluster, hopeless, pod_text
+from sloproof.environment.kube.diagnosis import write_diagnosis
+from sloproof.environment.kube.kubectl import Kubectl, ServiceProxy
+from sloproof.environment.kube.lease import NamespaceLease
+from sloproof.environment.kube.objects import Pod
+from sloproof.environment.kube.parts import Part
+from sloproof.environment.kube.pod_watch import PodWatch
+from sloproof.errors import ComponentExitedError, DeadlineError, EnvironmentStartError, SloproofError
+from sloproof.settings import Settings
+
+OBSERVER = "sloproof-observer"
+# What no node offers: a DaemonSet that asks for it has no pods.
+_NOWHERE = {"sloproof/stopped": "true"}
+_POLL_SECONDS = 0.05
+_OK = 200
+
+
+class Installation(Protocol):
+    """What stands in the namespace."""
+
+    def install(self) -> Sequence[Part]:
+        """Bring images and releases there, and return the components; what is there already is brought up to date."""
+
+    def uninstall(self) -> None:
+        """Take the releases away, with what they made outside of the namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The ways into a cluster.
+
+    Attributes:
+        kubeconfig: File that describes it.
+        context: The context in it.
+        kubectl: The program, bound to both.
+        node_host: Host by which NodePorts are reached; empty for the first node's own address.
+    """
+
+    kubeconfig: Path
+    context: str
+    kubectl: Kubectl
+    node_host: str = ""
+
+
+class KubeEnvironment:
+    """The service and its monitoring in a cluster; implements `Environment`.
+
+    The service is asked through a NodePort that leads to its pod whether it is ready or not, as a process on this
+    machine would be; the Service of its chart, which readiness gates, is what Kubernetes scenarios look at. The
+    monitoring is asked through the API's service proxy.
+
+    Args:
+        name: The backend's name.
+        settings: The project's settings.
+        run_id: Names the run.
+        access: The ways into the cluster.
+        installation: What is installed.
+        evidence: Folder for what a failed start leaves to look at; None to keep nothing.
+        faults_token: Bearer token of the service's fault switch.
+        keep: Leave everything as it is at the end.
+        reuse: Bring what is there up to date, instead of beginning with an empty namespace.
+        after: Called at the very end, once the namespace is gone or left.
+    """
+
+    capabilities = frozenset({"kubernetes", "stopping"})
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        settings: Settings,
+        run_id: str,
+        access: Access,
+        installation: Installation,
+        evidence: Path | None = None,
+        faults_token: str = "",
+        keep: bool = False,
+        reuse: bool = False,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.run_id = run_id
+        self.faults_token = faults_token
+        self.access = access
+        self.addresses: Mapping[str, str] = {}
+        self.timings: dict[str, timedelta] = {}
+        self.namespace = settings.service.namespace
+        self.cluster = Cluster(KubeApi(access.kubeconfig, access.context))
+        self.proxy = ServiceProxy(access.kubectl, self.namespace)
+        self._settings = settings
+        self._installation = installation
+        self._evidence = evidence
+        self._keep = keep
+        self._reuse = reuse
+        self._after = after
+        self._lease = NamespaceLease(self.cluster.api, self.namespace)
+        self._watch: PodWatch | None = None
+        self._parts: dict[str, Part] = {}
+        self._stopped: dict[str, int] = {}
+        self._restarts: dict[str, int] = {}
+        self._is_ours = False
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Return the components by name."""
+        return self._parts
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Return the `instance` label of every live pod of the service."""
+        part = self._parts["service"]
+        return tuple(f"{pod.status.pod_ip}:{part.port}" for pod in part.pods(self._pods()) if pod.status.pod_ip)
+
+    def start(self) -> None:
+        """Bring everything up; see `Environment.start`."""
+        begin = time.monotonic()
+        try:
+            self._start(begin)
+        except BaseException as error:
+            self._tell_what_failed(error)
+            self.stop()
+            raise
+
+    def _start(self, begin: float) -> None:
+        if not self._reuse:
+            self._clear()
+        self.cluster.claim_namespace(self.namespace, self.run_id)
+        self._lease.take()
+        self._is_ours = True
+        self._time("namespace", begin)
+        self._parts = {part.name: part for part in self._installation.install()}
+        self._time("releases installed", begin)
+        watch = self._watch = PodWatch(KubeApi(self.access.kubeconfig, self.access.context), self.namespace)
+        watch.start()
+        self._await_ready(list(self._parts), begin)
+        self.proxy.start()
+        self.addresses = self._find_addresses()
+        self._await_answers(list(self._parts), begin)
+        self._accept_restarts()
+
+    def _clear(self) -> None:
+        """Begin with nothing: what a killed run has left is taken away first, unless its run lives."""
+        there = self.cluster.find_namespace(self.namespace)
+        if there is None or not self.cluster.is_ours(there):
+            return  # there is nothing, or claiming it will say whose it is
+        self._lease.check()
+        self._installation.uninstall()
+        self.cluster.delete_namespace(self.namespace)
+
+    def _find_addresses(self) -> Mapping[str, str]:
+        service = self._parts["service"]
+        observer = self.cluster.apply_service(self.namespace, _observer(service), OBSERVER)
+        nodes = self.cluster.nodes()
+        host = self.access.node_host or next((node.internal_ip for node in nodes if node.internal_ip), "")
+        found = {
+            part.name: self.proxy.url(part.service, part.port)
+            for part in self._parts.values()
+            if part.service and part.name != "service"
+        }
+        return {"service": f"http://{host}:{observer.spec.ports[0].node_port}", **found}
+
+    def _await_ready(self, names: Sequence[str], begin: float) -> None:
+        """Wait until a pod of each component is ready; one that cannot get ready ends the wait."""
+        waiting = set(names)
+
+        def all_ready(pods: Sequence[Pod]) -> bool:
+            for name in list(waiting):
+                own = self._parts[name].pods(pods)
+                if own and all(pod.is_ready for pod in own if pod.metadata.deletion_timestamp is None):
+                    waiting.discard(name)
+                    self._time(f"{name} ready", begin)
+            return not waiting
+
+        def still_hopeful(pods: Sequence[Pod]) -> None:
+            own = [pod for name in waiting for pod in self._parts[name].pods(pods)]
+            if (bad := hopeless(own)) is not None:
+                raise EnvironmentStartError(
+                    f"expected {', '.join(sorted(waiting))} to get ready, but {pod_text(bad)}",
+                    last_lines="\n".join(
+                        self.cluster.pod_log(self.namespace, bad.name, previous=True)
+                        or self.cluster.pod_log(self.namespace, bad.name)
+                    ),
+                    evidence=self._evidence or "",
+                    context=self.access.context,
+                )
+
+        limit = timedelta(seconds=self._settings.kube.start_seconds)
+        try:
+            self.cluster.await_pods(
+                self.namespace, "", all_ready, what=f"all of {', '.join(names)} to be ready", timeout=limit,
+                check=still_hopeful,
+            )  # fmt: skip
+        except DeadlineError as error:
+            raise EnvironmentStartError(
+                f"expected {', '.join(sorted(waiting))} to be ready within {limit.total_seconds():g} s",
+                **error.details,
+                hint="tool.sloproof.kube.start_seconds is the limit",
+            ) from error
+
+    def _await_answers(self, names: Sequence[str], begin: float) -> None:
+        """Wait until each component that has an address answers at it: routes come up a little after pods do."""
+        waiting = {name: "not asked yet" for name in names if name in self.addresses and self._parts[name].ready}
+        end = time.monotonic() + self._settings.service.start_seconds
+        while waiting:
+            self.check_alive()
+            for name in list(waiting):
+                answer = _ask(self.addresses[name] + self._parts[name].ready)
+                if answer == _OK:
+                    del waiting[name]
+                    self._time(name, begin)
+                else:
+                    waiting[name] = str(answer)
+            if waiting and time.monotonic() > end:
+                name, last = next(iter(waiting.items()))
+                raise EnvironmentStartError(
+                    f"expected {', '.join(waiting)} to answer, but {name} does not",
+                    last_answer=last,
+                    asked=self.addresses[name] + self._parts[name].ready,
+                    hint="are NodePorts of the cluster reachable from here? --kube-node-host names another host",
+                )
+            if waiting:
+                time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Take everything away, unless it is to be kept; see `Environment.stop`."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        self.proxy.stop()
+        if self._is_ours:
+            self._lease.release()
+            if not self._keep:
+                self._installation.uninstall()
+                self.cluster.delete_namespace(self.namespace)
+            self._is_ours = False
+        self._after()
+        self._after = lambda: None
+        self.cluster.api.close()
+
+    def detach(self) -> None:
+        """Let go of it and leave it running; see `Environment.detach`."""
+        self._keep = True
+        self.stop()
+
+    def check_alive(self) -> None:
+        """Return at once if every component that should run does; see `Environment.check_alive`."""
+        pods = tuple(self._pods())
+        for part in self._parts.values():
+            if part.name in self._stopped:
+                continue
+            is_restarted = part.restarts(pods) > self._restarts.get(part.name, part.restarts(pods))
+            if is_restarted or hopeless(part.pods(pods)) is not None:
+                ended = part.end(pods)
+                raise ComponentExitedError(
+                    part.name,
+                    ended.exit_code if ended else None,
+                    self.last_lines(part.name),
+                    environment=self.name,
+                    why=ended.reason if ended else "",
+                    pods="\n".join(map(pod_text, part.pods(pods))),
+                )
+        self.proxy.check()
+
+    def expect_restarts(self, component: str) -> None:
+        """Take restarts of a component for wanted from now on, until `accept_restarts`."""
+        self._restarts.pop(component, None)
+
+    def accept_restarts(self) -> None:
+        """Take what was restarted so far for wanted, and nothing from now on."""
+        self._accept_restarts()
+
+    def _accept_restarts(self) -> None:
+        pods = tuple(self._pods())
+        self._restarts = {name: part.restarts(pods) for name, part in self._parts.items()}
+
+    def status(self) -> Sequence[ComponentStatus]:
+        """Return the state of every component."""
+        pods = tuple(self._pods())
+        return [part.status(pods, is_stopped=name in self._stopped) for name, part in self._parts.items()]
+
+    def last_lines(self, component: str, count: int = 20) -> tuple[str, ...]:
+        """Return the end of a component's own log: of its newest pod, and of what ran there before if it is new."""
+        part = self._parts.get(component)
+        own = part.pods(self._pods()) if part is not None else ()
+        if part is None or not own:
+            return ()
+        pod = own[-1]
+        with contextlib.suppress(SloproofError):
+            before: tuple[str, ...] = ()
+            if pod.restarts:
+                before = self.cluster.pod_log(self.namespace, pod.name, part.container, lines=count, previous=True)
+            now = self.cluster.pod_log(self.namespace, pod.name, part.container, lines=count)
+            return (*before, *now)[-count:]
+        return ()
+
+    def stop_component(self, component: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """End all pods of a component on purpose, and wait for it."""
+        part = self._parts[component]
+        if component not in self._stopped:
+            there = self.cluster.workload(self.namespace, part.kind, part.workload)
+            self._stopped[component] = there.spec.replicas if there is not None else 1
+        body = _placement(_NOWHERE) if part.kind == "DaemonSet" else {"spec": {"replicas": 0}}
+        self.cluster.patch_workload(self.namespace, part.kind, part.workload, body)
+        if how == signal.SIGKILL:
+            for pod in part.pods(self._pods()):
+                self.cluster.delete_pod(self.namespace, pod.name, grace=0)
+        self.cluster.await_pods(
+            self.namespace, "", lambda pods: not part.pods(pods), what=f"no pod of {component}",
+            timeout=timedelta(seconds=self._settings.service.stop_seconds + 60),
+        )  # fmt: skip
+
+    def start_component(self, component: str) -> None:
+        """Start a component that was stopped and wait until it is ready; its address stays, its pods are new."""
+        part = self._parts[component]
+        begin = time.monotonic()
+        body = (
+            _placement(dict.fromkeys(_NOWHERE))
+            if part.kind == "DaemonSet"
+            else {"spec": {"replicas": self._stopped.get(component, 1)}}
+        )
+        self.cluster.patch_workload(self.namespace, part.kind, part.workload, body)
+        self._await_ready([component], begin)
+        self._stopped.pop(component, None)
+        self._accept_restarts()
+        self._await_answers([component], begin)
+
+    def pause_component(self, component: str) -> None:
+        """Refuse: nothing outside a pod can freeze what runs in it."""
+        raise EnvironmentStartError(
+            f"expected to freeze {component}, but in a cluster nothing can", hint="tag the scenario @needs_processes"
+        )
+
+    def resume_component(self, component: str) -> None:
+        """Start it again if it was stopped; nothing is ever frozen here."""
+        if component in self._stopped:
+            self.start_component(component)
+
+    def file(self, name: str) -> Path | None:  # noqa: ARG002 - the protocol's
+        """Return None: the files are on the cluster's nodes."""
+        return None
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Write down what the cluster says: pods, events, and the logs of what ran in the pods before."""
+        write_diagnosis(self.cluster, self.namespace, folder)
+
+    def _pods(self) -> Sequence[Pod]:
+        if self._watch is None:
+            return self.cluster.pods(self.namespace) if self._is_ours else ()
+        if self._watch.error is not None:
+            raise self._watch.error
+        return tuple(self._watch.pods.values())
+
+    def _tell_what_failed(self, error: BaseException) -> None:
+        """Keep evidence of a failed start before it is cleaned away."""
+        if self._evidence is None or not self._is_ours or isinstance(error, KeyboardInterrupt):
+            return
+        with contextlib.suppress(SloproofError, OSError):
+            self.keep_evidence(self._evidence)
+
+    def _time(self, part: str, begin: float) -> None:
+        self.timings[part] = timedelta(seconds=time.monotonic() - begin)
+
+
+def _observer(service: Part) -> dict[str, object]:
+    """Return a Service that leads to the service's pods whether they are ready or not."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": OBSERVER, "labels": {"app.kubernetes.io/managed-by": "sloproof"}},
+        "spec": {
+            "type": "NodePort",
+            "publishNotReadyAddresses": True,
+            "selector": dict(service.labels),
+            "ports": [{"name": "http", "port": service.port, "targetPort": service.port, "protocol": "TCP"}],
+        },
+    }
+
+
+def _placement(labels: Mapping[str, str | None]) -> dict[str, object]:
+    return {"spec": {"template": {"spec": {"nodeSelector": dict(labels)}}}}
+
+
+def _ask(url: str) -> int | str:
+    """Return the status that a URL answers with, or why there is no answer."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=2)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()

@@ -1,0 +1,71 @@
+"""The components of an environment in a cluster: which workload each is, and what its pods say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sloproof.environment.base import ComponentStatus
+from sloproof.environment.kube.objects import Pod, Terminated
+
+Kind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One component.
+
+    Attributes:
+        name: Its name in the environment, such as `prometheus`.
+        kind: Of its workload.
+        workload: The workload's name.
+        labels: What its pods carry, and no others'.
+        container: Whose log and state are its own, where its pods have several.
+        service: The Service that it answers by; empty where it is not asked.
+        port: The Service's port.
+        ready: Path that answers 200 once it is ready.
+    """
+
+    name: str
+    kind: Kind
+    workload: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    container: str = ""
+    service: str = ""
+    port: int = 0
+    ready: str = ""
+
+    def pods(self, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+        """Return those pods that are its own, the newest last."""
+        own = [pod for pod in pods if self.labels.items() <= pod.metadata.labels.items()]
+        return tuple(sorted(own, key=lambda pod: (str(pod.metadata.creation_timestamp), pod.name)))
+
+    def restarts(self, pods: Iterable[Pod]) -> int:
+        """Return how often its containers were started again, over the pods that there are."""
+        return sum(pod.restarts for pod in self.pods(pods))
+
+    def end(self, pods: Sequence[Pod]) -> Terminated | None:
+        """Return how its container ended last, if it did."""
+        for pod in reversed(self.pods(pods)):
+            for one in pod.status.container_statuses:
+                if self.container in ("", one.name) and (ended := one.state.terminated or one.last_state.terminated):
+                    return ended
+        return None
+
+    def status(self, pods: Sequence[Pod], *, is_stopped: bool) -> ComponentStatus:
+        """Return how it is doing."""
+        own = self.pods(pods)
+        state: Literal["running", "stopped", "exited"] = "running"
+        ended = self.end(pods)
+        if is_stopped:
+            state = "stopped"
+        elif not any(pod.is_ready for pod in own):
+            state = "exited"
+        return ComponentStatus(
+            name=self.name,
+            state=state,
+            pid=None,
+            exit_status=ended.exit_code if ended is not None and state == "exited" else None,
+            restarts=self.restarts(pods),
+        )
