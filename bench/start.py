@@ -32,8 +32,9 @@ from sloproof.environment.components import free_ports
 from sloproof.environment.toolchain import Tool
 from sloproof.errors import QueryError, UnavailableError
 from sloproof.model import Window
-from sloproof.plugin.session import RunSession, new_run_id
+from sloproof.plugin.session import RunSession
 from sloproof.polling import wait_until
+from sloproof.report.run_id import new_run_id
 
 GOAL, BEST, DOWN_GOAL, TIMES_GOAL = 1.5, 1.0, 0.5, 12
 _LIMIT = timedelta(seconds=60)

@@ -20,8 +20,8 @@ from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools
 from sloproof.harness import Harness
-from sloproof.plugin.session import new_run_id
 from sloproof.prove.standing import standing
+from sloproof.report.run_id import new_run_id
 from sloproof.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]

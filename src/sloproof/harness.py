@@ -27,6 +27,7 @@ from sloproof.model import ns_from_instant
 from sloproof.observation import Observation
 from sloproof.servers import Clients
 from sloproof.settings import Settings
+from sloproof.slo.verdicts import Judgement
 
 _FAILURES = frozenset({"refused", "timeout", "reset", "connect", "protocol"})
 
@@ -50,6 +51,7 @@ class Harness:
         on_finding: Told of every finding, whatever its verdict.
         on_load: Told of every load that has ended.
         on_anchor: Told of every anchor.
+        on_slo: Told of every objective that was judged, whatever its verdict.
         watching: Opens a place to show how a load of a name and profile is doing, and closes it.
     """
 
@@ -66,6 +68,7 @@ class Harness:
         on_finding: Callable[[Finding], None] = lambda _: None,
         on_load: Callable[[LoadResult], None] = lambda _: None,
         on_anchor: Callable[[Anchor], None] = lambda _: None,
+        on_slo: Callable[[Judgement], None] = lambda _: None,
         watching: Callable[[str, Profile], AbstractContextManager[Callable[[Progress], None]]] = _unwatched,
     ) -> None:
         self.settings = settings
@@ -80,6 +83,7 @@ class Harness:
         self._on_finding = on_finding
         self._on_load = on_load
         self._on_anchor = on_anchor
+        self.note_slo = on_slo  # whether it ends the scenario is for `judge` to say
         self._watching = watching
         self._down: dict[str, str] = {}
         self._last: Anchor | None = None
@@ -279,7 +283,7 @@ class Harness:
     @property
     def instances(self) -> tuple[str, ...]:
         """Return the `instance` label of every instance of the service that the environment runs."""
-        return (self.environment.addresses["service"].removeprefix("http://").rstrip("/"),)
+        return self.environment.instances
 
     def anchor_observers(self, after: Anchor) -> datetime:
         """Return the instant by which every target, observers included, has a good scrape after an anchor's evidence.
@@ -383,7 +387,7 @@ class Harness:
         for name in sorted(self._down):
             self.revive_component(name)
         # Before the load: what is in flight must not wait for a fault that nobody needs any more.
-        if self.settings.service.faults and self.clients.service.faults():
+        if self.clients.service.has_fault_switch and self.clients.service.faults():
             self.clients.service.clear_faults()
             self.barrier.forget()
         self.end_load()

@@ -108,6 +108,7 @@ def slo_record(
     worst: Sequence[Stretch] | None = None,
     links: Links | None = None,
     root: Path | None = None,
+    scenario: str = "",
 ) -> SloRecord:
     """Return a judgement as reports have it.
 
@@ -116,6 +117,7 @@ def slo_record(
         worst: The worst stretches of its period, such as `worst_minutes` finds; None for those of its moments.
         links: How they are looked into.
         root: The project's; the document's place is shown from there.
+        scenario: Node id of the scenario that judged it; empty for none.
     """
     objective, count = judgement.objective, judgement.count
     worst = worst_moments(judgement) if worst is None else worst
@@ -157,6 +159,8 @@ def slo_record(
         alerts=tuple(map(_alert, judgement.alerts)),
         queries=tuple(map(_query, judgement.queries)),
         worst=tuple(_worst(objective, one, links or Links()) for one in worst),
+        scenario=scenario,
+        drill=judgement.drill,
     )
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from sloproof.cli import main
 from sloproof.prove.scratch_server import Points, Programs, scratch_prometheus, series_text
+from sloproof.report.document import decode
 
 AT = "2026-03-10T12:00:00Z"
 END = round(datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp() * 1000)
@@ -54,6 +54,12 @@ def history() -> list[Points]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports go into the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def address(tool_path: Callable[[str], Path]) -> Iterator[str]:
     with scratch_prometheus(Programs(tool_path("prometheus"), tool_path("promtool")), history()) as client:
@@ -94,18 +100,73 @@ def test_report_shows_the_worst_first_with_its_reason(
 
 
 @pytest.mark.slow
-def test_report_in_json_is_exact_and_the_same_when_asked_again(address: str, tmp_path: Path) -> None:
+def test_report_in_json_is_the_same_when_asked_again(address: str, tmp_path: Path) -> None:
     words = ["report", str(documents(tmp_path, "bad")), "--prometheus", address, "--at", AT, "--json"]
     main([*words, str(tmp_path / "one.json")])
     main([*words, str(tmp_path / "two.json")])
-    one = (tmp_path / "one.json").read_text()
-    assert one == (tmp_path / "two.json").read_text()
-    (found,) = json.loads(one)["objectives"]
-    assert found["verdict"] == "fail"
-    assert found["consumed"] == {"exact": "5", "value": 5.0}
-    assert found["valid"]["exact"] == "12000"
-    assert found["exact"] is True
-    assert all(query["url"].startswith(address) for query in found["queries"])
+    one, two = (decode((tmp_path / name).read_bytes()) for name in ("one.json", "two.json"))
+    assert one.slos == two.slos
+    (found,) = one.slos
+    assert (found.verdict, found.consumed, found.events, found.exact) == ("fail", 5.0, 12_000.0, True)
+    assert all(query.url.startswith(address) for query in found.queries)
+
+
+@pytest.mark.slow
+def test_report_folder_has_every_document_and_the_worst_minutes_with_their_query(address: str, tmp_path: Path) -> None:
+    words = ["report", str(documents(tmp_path, "good", "bad")), "--prometheus", address, "--at", AT]
+    main([*words, "--report-dir", str(tmp_path / "out")])
+
+    folder = tmp_path / "out" / "latest"
+    assert {path.name for path in folder.iterdir()} == {"index.html", "report.json", "report.md", "junit.xml"}
+    record = decode((folder / "report.json").read_bytes())
+    assert (record.verdict, record.service, [one.verdict for one in record.slos]) == ("fail", "shop", ["fail", "pass"])
+    worst = record.slos[0].worst
+    assert [(one.seconds, one.bad) for one in worst] == [(60.0, 5.0)] * 5
+    assert all(query.url.startswith(address) for one in worst for query in one.queries)
+    assert 'id="o2"' in (folder / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_each_report_is_a_run_of_the_history(address: str, tmp_path: Path) -> None:
+    words = ["report", str(documents(tmp_path, "bad")), "--prometheus", address, "--at", AT, "--report-dir"]
+    for _ in range(2):
+        main([*words, str(tmp_path / "out")])
+
+    past = decode((tmp_path / "out" / "latest" / "report.json").read_bytes()).history
+    assert past is not None
+    assert [one.verdict for one in past.runs] == ["fail", "fail"]
+    assert past.claims[0].failing_since == past.runs[0].started
+
+
+@pytest.mark.slow
+def test_no_report_writes_nothing(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = str(documents(tmp_path, "good"))
+    assert main(["report", made, "--prometheus", address, "--at", AT, "--no-report"]) == 0
+    assert not (tmp_path / "reports").exists()
+    assert "index.html" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_damaged_history_is_told_of_and_changes_no_verdict(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = tmp_path / "out"
+    reports.mkdir()
+    (reports / "history.sqlite").write_bytes(b"once a history" * 100)
+    made = str(documents(tmp_path, "good"))
+    assert main(["report", made, "--prometheus", address, "--at", AT, "--report-dir", str(reports)]) == 0
+    assert "kept as history.sqlite.1.aside" in capsys.readouterr().err
+    assert (reports / "history.sqlite.1.aside").read_bytes().startswith(b"once a history")
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_written_is_an_error(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("a file")
+    made = str(documents(tmp_path, "good"))
+    assert main(["report", made, "--prometheus", address, "--at", AT, "--report-dir", str(tmp_path / "out")]) == 3
+    assert "expected to write a report" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_never_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,19 +3,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sloproof.barrier import Anchor
 from sloproof.errors import UnavailableError
+from sloproof.finding import Verdict
 from sloproof.load.ledger import LedgerWriter
-from sloproof.model import Series
+from sloproof.model import Series, Window
 from sloproof.plugin.run_record import run_record
 from sloproof.plugin.session import RunSession
 from sloproof.report.record import RunRecord, ScenarioRecord
+from sloproof.slo.verdicts import AlertEvent, Count, Judgement
 from tests.fakes import SETTINGS, T0, FakeEnvironment, after, entry, seconds, series
 from tests.harnessed import World, load_result
+from tests.slo.objectives import objective
 
 COUNTED = 'sum(requests_total{job="api"}) - sum(requests_total{job="api"} offset 1s)'
 FAILED = 'sum(requests_total{job="api", status=~"5.."}) - sum(requests_total{job="api", status=~"5.."} offset 1s)'
@@ -125,3 +130,50 @@ def test_evidence_that_is_there_is_named(session: RunSession) -> None:
     (session.evidence / "ledger").mkdir(parents=True)
     (session.evidence / "logs").mkdir()
     assert run_record(session, [], []).evidence_files == ("evidence/ledger/", "evidence/logs/")
+
+
+def judgement(verdict: Verdict, **changes: Any) -> Judgement:
+    window = Window(T0, after(10))
+    count = Count(window, Fraction(1), Fraction(1000), window.duration)
+    return Judgement(
+        objective(), after(10), verdict, "because", count, Fraction(999, 1000), Fraction(1), None, 3000, **changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "verdict"),
+    [("pass", "fail"), ("skipped", "inconclusive"), ("inconclusive", "fail")],
+    ids=["counts", "expected to fail", "worst"],
+)
+def test_what_scenarios_judge_of_slos_is_in_the_record_and_in_its_verdict(
+    session: RunSession, scenarios: str, verdict: str
+) -> None:
+    world = World(session.evidence / "ledger")
+    session.harness = world.harness
+    session.current = "n"
+    session._note_slo(judgement(Verdict.FAIL))
+    alert = AlertEvent("page-quick", "page", pending=after(3), bound=after(5))
+    session._note_slo(judgement(Verdict.PASS, drill=True, alerts=(alert,)))
+
+    record = run_record(session, [scenario(scenarios)], [])
+    world.harness.close()
+
+    assert [(one.verdict, one.scenario, one.drill) for one in record.slos] == [
+        ("fail", "n", False),
+        ("pass", "n", True),
+    ]
+    assert [(one.row, one.pending, one.bound) for one in record.slos[1].alerts] == [
+        ("page-quick", after(3).isoformat(), after(5).isoformat())
+    ]
+    assert record.verdict == verdict
+
+
+def test_an_slo_that_a_scenario_judges_again_is_there_once(session: RunSession) -> None:
+    session.current = "n"
+    for verdict in (Verdict.INCONCLUSIVE, Verdict.PASS):
+        session._note_slo(judgement(verdict))
+    session.current = "m"
+    session._note_slo(judgement(Verdict.FAIL))
+
+    told = [(scenario, one.verdict) for scenario, one in session.judgements]
+    assert told == [("n", Verdict.PASS), ("m", Verdict.FAIL)]

@@ -12,7 +12,8 @@ from sloproof.errors import EnvironmentStartError, LoadError, UnavailableError
 from sloproof.harness import Harness
 from sloproof.load.profile import Profile
 from sloproof.plugin import session as subject
-from sloproof.plugin.session import RunSession, new_run_id
+from sloproof.plugin.session import RunSession
+from sloproof.report.run_id import new_run_id
 from sloproof.servers import Clients
 from sloproof.settings import Settings
 from tests.fakes import SETTINGS, FakeEnvironment, clients

@@ -16,6 +16,7 @@ from sloproof.report.record import (
 )
 from tests.fakes import T0, after
 from tests.plugin.project import INI, write
+from tests.report.sample_slos import slo
 
 pytest_plugins = ["pytester"]
 
@@ -116,6 +117,17 @@ def test_what_the_workers_hand_over_becomes_one_record(controller: Controller) -
     assert [one.name for one in record.environment.components] == ["loki (gw0)", "loki (gw1)"]
 
 
+@pytest.mark.parametrize("verdict", ["pass", "fail"])
+def test_the_slos_of_all_workers_are_handed_together_and_count(controller: Controller, verdict: str) -> None:
+    own = msgspec.structs.replace(slo("a"), scenario="n")
+    other = msgspec.structs.replace(slo("b"), scenario="m", verdict=verdict)
+
+    record = both(controller, handed(slos=(own,)), handed(slos=(other,)))
+
+    assert [(one.id, one.scenario) for one in record.slos] == [("users-a", "n"), ("users-b", "m")]
+    assert record.verdict == verdict
+
+
 def test_traffic_adds_up_and_a_quantile_of_two_services_is_none(controller: Controller) -> None:
     first = handed(traffic=(second(0, 5, 5.0), second(1, 7, 7.0)))
     other = handed(traffic=(second(1, 3, 2.0), second(2, 4, None)))
@@ -199,7 +211,7 @@ def test_the_controller_writes_one_report_of_all_scenarios(shop: pytest.Pytester
 
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["report: out/*/index.html"])
-    folders = [path for path in (shop.path / "out").iterdir() if not path.is_symlink()]
+    folders = [path for path in (shop.path / "out").iterdir() if path.is_dir() and not path.is_symlink()]
     assert len(folders) == 1
     record = decode((folders[0] / "report.json").read_bytes())
     assert (record.verdict, record.service, record.problems) == ("fail", "shop", ())

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from sloproof.duration import format_duration
 from sloproof.finding import Verdict
 from sloproof.model import Notification, Sample, Series, Window, ns_from_instant
 from sloproof.prove.cases import ALERT, Case
@@ -72,6 +73,24 @@ def test_an_honest_alert_passes(tmp_path: Path) -> None:
     assert row.event.firing is not None
     assert row.event.bound is not None
     assert row.event.firing < row.event.bound
+
+
+def test_bounds_in_the_report_are_those_of_the_receiver(tmp_path: Path) -> None:
+    """What is told there beside them is when the receiver had the alert and its end, after the group's waits."""
+    row = seen(tmp_path)
+    told = [finding.expected for finding in row.findings]
+    assert row.event.bound is not None
+    assert row.event.clear_bound is not None
+    assert f"= {format_duration(row.event.bound - FAULT.start)}" in told[2]
+    assert f"= {format_duration(row.event.clear_bound - FAULT.end)}" in told[3]
+
+
+def test_an_alert_that_never_came_has_its_bound_all_the_same(tmp_path: Path) -> None:
+    event = seen(tmp_path, fires=None, delivered=None, resolved=None).event
+
+    assert (event.pending, event.firing, event.delivered, event.cleared) == (None,) * 4
+    assert event.bound is not None
+    assert event.bound > after(FIRES)
 
 
 @pytest.mark.parametrize(

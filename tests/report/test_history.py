@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sloproof.report.history import STEPS, HistoryError, _transaction, append, history, remembered
+from sloproof.report.history import STEPS, HistoryError, UselessHistoryError, _transaction, append, history, remembered
 from sloproof.report.history_view import past_view
 from sloproof.report.record import RunRecord
 from tests.report.examples import HOSTILE, green_run, scenario, step
@@ -175,15 +175,12 @@ def _cut(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (_foreign, "another program's database"),
         (_newer, f"version {len(STEPS) + 1}"),
-        (_cut, "malformed"),
-        (lambda path: path.write_text("these are no pages of a database, " * 100), "not a database"),
         (lambda path: path.mkdir(), "unable to open"),
     ],
-    ids=["foreign", "newer", "cut", "text", "folder"],
+    ids=["newer", "folder"],
 )
-def test_a_file_that_is_no_history_is_named_and_left_alone(tmp_path: Path, spoil: object, told: str) -> None:
+def test_a_file_that_others_may_still_use_is_named_and_left_alone(tmp_path: Path, spoil: object, told: str) -> None:
     path = tmp_path / "history.sqlite"
     assert callable(spoil)
     spoil(path)
@@ -198,6 +195,55 @@ def test_a_file_that_is_no_history_is_named_and_left_alone(tmp_path: Path, spoil
     assert (path.read_bytes() if path.is_file() else b"") == before
     with pytest.raises(HistoryError, match=told):
         append(path, run("x", 30))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_foreign, "another program's database"),
+        (_cut, "malformed"),
+        (lambda path: path.write_text("these are no pages of a database, " * 100), "not a database"),
+    ],
+    ids=["foreign", "cut", "text"],
+)
+def test_a_file_that_is_no_history_is_kept_aside_and_a_new_one_begun(tmp_path: Path, spoil: object, told: str) -> None:
+    path = tmp_path / "history.sqlite"
+    assert callable(spoil)
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(UselessHistoryError, match=told):
+        append(path, run("x", 30))
+
+    record = remembered(path, run("x", 30))
+
+    assert record.history is not None
+    assert told in record.history.problem
+    assert str(path) in record.history.problem
+    assert "kept as history.sqlite.1.aside" in record.history.problem
+    assert (tmp_path / "history.sqlite.1.aside").read_bytes() == before
+    assert [one.run_id for one in record.history.runs] == ["x"]
+    following = remembered(path, run("y", 40)).history
+    assert following is not None
+    assert (following.problem, [one.run_id for one in following.runs]) == ("", ["x", "y"])
+
+
+def test_a_second_file_that_is_set_aside_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    for text in ("first ", "second "):
+        path.write_text(text * 200)
+        remembered(path, run("x", 30))
+
+    assert [(tmp_path / f"history.sqlite.{number}.aside").read_text()[:6] for number in (1, 2)] == ["first ", "second"]
+
+
+def test_a_drill_is_no_claim_and_a_scenarios_slo_is_not_that_of_the_month(tmp_path: Path) -> None:
+    month = slo()
+    own = msgspec.structs.replace(month, scenario="features/a.feature::b", verdict="fail")
+    spent = msgspec.structs.replace(own, drill=True, verdict="fail", remaining=-40.0)
+    append(tmp_path / "h", msgspec.structs.replace(run("x", 30), slos=(month, own, spent)))
+
+    found = {one.key: one.verdicts[0].verdict for one in history(tmp_path / "h").claims if one.kind == "slo"}
+    assert found == {"users-availability": "pass", "users-availability in features/a.feature::b": "fail"}
 
 
 def test_an_older_file_is_brought_up_and_keeps_what_it_holds(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sloproof.report.html import MAX_BYTES, page
 from sloproof.report.junit import junit
 from sloproof.report.markdown import MAX_BYTES as MAX_COMMENT
 from sloproof.report.markdown import comment
-from sloproof.report.record import HistoryRecord, RunRecord
+from sloproof.report.record import AlertRecord, HistoryRecord, RunRecord
 from sloproof.report.slo_run import slo_run, write_slo_report
 from sloproof.report.terminal import closing_lines
 from tests.report.examples import HOSTILE, failing_run, green_run
@@ -221,7 +221,9 @@ def test_a_history_that_cannot_be_used_stops_no_report(tmp_path: Path) -> None:
     told = write_slo_report(slos_alone(slo()), tmp_path / "one", history=tmp_path / "history.sqlite")
 
     assert told.verdict == "pass"
-    assert "There is no history: " in flat((tmp_path / "one" / "index.html").read_text())
+    text = flat((tmp_path / "one" / "index.html").read_text())
+    assert "There is no history of the runs before: " in text
+    assert "it is kept as history.sqlite.1.aside" in text
 
 
 def test_nights_are_shown_as_trends_and_rows_of_verdicts(tmp_path: Path) -> None:
@@ -238,3 +240,38 @@ def test_nights_are_shown_as_trends_and_rows_of_verdicts(tmp_path: Path) -> None
 
 def test_without_a_history_nothing_is_said_of_one() -> None:
     assert 'id="history"' not in page(slos_alone(slo()))
+
+
+def drilled() -> RunRecord:
+    """Return a run with an SLO, a drill that passed and one whose alert never came."""
+    alert = AlertRecord(
+        row="page-quick", severity="page", pending=(NOW - timedelta(seconds=20)).isoformat(),
+        firing=(NOW - timedelta(seconds=20)).isoformat(), delivered=(NOW - timedelta(seconds=18)).isoformat(),
+        bound=(NOW - timedelta(seconds=17)).isoformat(),
+    )  # fmt: skip
+    held = msgspec.structs.replace(breached(), verdict="pass", drill=True, alerts=(alert,), scenario="a::b")
+    late = msgspec.structs.replace(
+        held, id="users-late", title="Late", verdict="fail", alerts=(msgspec.structs.replace(alert, delivered=None),)
+    )
+    return slos_alone(slo(), held, late)
+
+
+def test_a_drill_is_told_apart_in_every_document() -> None:
+    told = drilled()
+    text = flat(page(told))
+
+    assert "1 SLO, within budget; 1 of 2 alert drills passed" in text
+    assert "1 alert drill passed: a fault was planted" in text
+    assert "kept by 1.00 s" in text
+    assert "Late (drill)" in text
+    assert "spent on purpose" in text
+    assert "missed, 17.0 s overdue" in text
+    assert Page(page(told)).open == []
+    brief = comment(told)
+    assert "SLOs: \u2713 1 pass \u2014 drills: \u2715 1 fail \u00b7 \u2713 1 pass" in brief
+    assert "1 alert drill passed" in brief
+    assert [line.text for line in closing_lines(told, None) if line.text.startswith("SLOs")] == [
+        "SLOs: 1 pass; alert drills: 1 fail, 1 pass"
+    ]
+    names = [one.get("name") for one in ET.fromstring(junit(told)).iter("testcase")]
+    assert names == ["availability", "availability (drill) in a::b", "availability (drill) in a::b"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -9,8 +10,10 @@ from sloproof.report.record import AlertRecord, BurnRecord, MomentRecord, SloRec
 from sloproof.report.slo_summary import moments_of, standing_of, summarise_slos
 from tests.report.sample_slos import MONTH, NOW, breached, burning, empty, live, slo, text, unknown
 
+Record = TypeVar("Record", SloRecord, AlertRecord)
 
-def changed(one: SloRecord, **changes: object) -> SloRecord:
+
+def changed(one: Record, **changes: object) -> Record:
     return msgspec.structs.replace(one, **changes)
 
 
@@ -138,3 +141,44 @@ def test_slices_put_together_lose_no_event_and_end_where_the_period_ends(most: i
     assert sum(each.valid or 0 for _, each in merged) == one.events
     assert merged[-1][0] == NOW
     assert merged[-1][1].budget_left == pytest.approx(one.remaining)
+
+
+def drill(**changes: object) -> SloRecord:
+    """Return an SLO that was broken on purpose, its alert in time."""
+    alert = AlertRecord(
+        row="page-quick", severity="page", pending=text(NOW - timedelta(seconds=20)),
+        firing=text(NOW - timedelta(seconds=20)), delivered=text(NOW - timedelta(seconds=18)),
+        cleared=text(NOW - timedelta(seconds=5)), bound=text(NOW - timedelta(seconds=17)),
+        clear_bound=text(NOW - timedelta(seconds=4)),
+    )  # fmt: skip
+    made = changed(breached(), verdict="pass", drill=True, alerts=(alert,), scenario="features/a.feature::b")
+    return changed(made, burn_rates=burning().burn_rates, **changes)
+
+
+def test_a_budget_spent_on_purpose_is_no_danger() -> None:
+    told = summarise_slos((drill(), slo()))
+
+    assert told.in_danger == ()
+    assert ([view.slo.drill for view in told.safe], [view.name for view in told.drills]) == (
+        [False], ["Availability (drill)"],
+    )  # fmt: skip
+    assert told.headline == "1 SLO, within budget; 1 of 1 alert drill passed"
+    assert (told.counts, told.drill_counts) == ((("pass", 1),), (("pass", 1),))
+    assert summarise_slos((drill(),)).headline == "1 of 1 alert drill passed"
+
+
+def test_a_drill_whose_alert_was_late_is_in_danger_with_the_bound_it_missed() -> None:
+    late = changed(drill().alerts[0], delivered=text(NOW - timedelta(seconds=10)))
+    told = summarise_slos((slo(), drill(verdict="fail", alerts=(late,))))
+
+    (view,) = told.in_danger
+    assert (view.standing, view.late) == ("spent", ("Alert page-quick, telling of it: late by 7.00 s",))
+    assert view.danger is not None
+    assert (view.danger.since, view.danger.what) == (NOW - timedelta(seconds=20), "alert pending in a drill")
+    assert told.headline == "1 SLO, within budget; 0 of 1 alert drill passed"
+
+
+def test_a_drill_without_any_alert_says_so() -> None:
+    (view,) = summarise_slos((drill(verdict="inconclusive", alerts=()),)).in_danger
+    assert view.danger is not None
+    assert (view.standing, view.danger.since, view.danger.what) == ("unknown", None, "no alert")

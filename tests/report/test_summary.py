@@ -132,3 +132,30 @@ def test_an_instant_that_cannot_be_read_does_not_stop_the_report() -> None:
     (failure,) = summarise(run_of(broken)).failures
 
     assert failure.since.text() == "unknown"
+
+
+def left(name: str, reason: str) -> ScenarioRecord:
+    """Return a scenario that did not come to run."""
+    steps = [step("When", "it is asked", 2, "not run"), step("Then", "it holds", 3, "not run")]
+    return msgspec.structs.replace(scenario("users", name, 1, 30, steps, "blocked"), reason=reason)
+
+
+def test_scenarios_that_one_cause_kept_from_running_are_one_failure() -> None:
+    died, stopped = "not run: component loki ended with status 1", "not run: the run was interrupted"
+    summary = summarise(run_of(
+        judged("fail", 10), left("A", died), left("B", died), left("C", stopped), left("D", died),
+    ))  # fmt: skip
+
+    assert [(one.finding.claim, one.finding.measured) for one in summary.failures[1:]] == [
+        ("3 scenarios not run", "component loki ended with status 1"), ("C", "not run: the run was interrupted"),
+    ]  # fmt: skip
+    group = summary.failures[1]
+    assert [group.scenario.name, *(one.name for one in group.others)] == ["A", "B", "D"]
+    assert (group.finding.verdict, group.number, summary.failures[2].number) == ("blocked", 2, 3)
+
+
+def test_a_scenario_that_was_broken_off_in_the_middle_stands_for_itself() -> None:
+    reason = "not run: the run was interrupted"
+    begun = left("A", reason)
+    begun = msgspec.structs.replace(begun, steps=(step("When", "it is asked", 2), *begun.steps[1:]))
+    assert [one.scenario.name for one in summarise(run_of(begun, left("B", reason))).failures] == ["A", "B"]

@@ -168,7 +168,8 @@ class BrokenRun:
         everyones = psutil.net_connections("tcp")
         listening = {one.laddr.port for one in everyones if one.status == psutil.CONN_LISTEN and one.laddr}
         left += [f"port {port}" for port in sorted(self.ports & listening)]
-        for folder in self.reports.glob("*") if self.reports.exists() else ():
+        folders = [path for path in self.reports.glob("*") if path.is_dir()] if self.reports.exists() else []
+        for folder in folders:
             if folder.is_symlink():
                 whole = (folder / "report.json").exists()
             else:
@@ -179,6 +180,8 @@ class BrokenRun:
             if not whole:
                 left.append(f"half a report: {folder}: {sorted(path.name for path in folder.iterdir())}")
         left += [f"half a file: {path}" for path in self.reports.rglob(".*")]
+        # SQLite's journal is there while a transaction is, and what a killed one leaves is rolled back with it.
+        left += [f"half a transaction: {path}" for path in self.reports.glob("*-journal")]
         return left
 
     def close(self) -> None:

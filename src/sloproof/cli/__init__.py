@@ -6,13 +6,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
+from typing import Any
 
 from sloproof.errors import SloproofError
 
 EXIT_ERROR = 3
 # Each a module of this package with `add_parser`; in the order of the help.
-COMMANDS = ("tools", "up", "status", "down", "steps", "lint", "rules", "prove", "report")
+COMMANDS = ("tools", "up", "status", "down", "steps", "lint", "rules", "values", "prove", "report")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        # To know it, all that is installed is looked through: not for every command.
+        from importlib.metadata import version  # noqa: PLC0415 - see above
+
+        print(f"sloproof {version('sloproof')}")
+        parser.exit()
 
 
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -22,7 +31,7 @@ def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
         names: The subcommands that it knows.
     """
     made = argparse.ArgumentParser(prog="sloproof", description="Prove that a service's monitoring tells the truth.")
-    made.add_argument("--version", action="version", version=f"sloproof {version('sloproof')}")
+    made.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:
         import_module(f"sloproof.cli.{name}").add_parser(commands)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ import msgspec
 
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration, parse_duration
-from sloproof.settings import find_root
+from sloproof.slo.documents.folder import document_paths
 from sloproof.slo.documents.problem import Problem
 from sloproof.slo.documents.reading import DEFAULT_SCRAPE
 from sloproof.slo.lint.live import live_scrape_interval
@@ -32,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         epilog="Exit status: 0 nothing found (notes may be), 1 something to mend, 3 it could not be looked at.",
     )
     parser.add_argument(
-        "paths", nargs="*", type=Path, metavar="PATH", help="files or folders of documents (default: slo)"
+        "paths", nargs="*", type=Path, metavar="PATH", help="files or folders of documents (default: the project's)"
     )
     parser.add_argument("--prometheus", metavar="URL", help="compare with what this server holds")
     parser.add_argument(
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if interval is None and client is not None:
         interval = live_scrape_interval(client)
     found = lint(
-        args.paths or [Path(os.path.relpath(find_root(Path.cwd()) / "slo"))],
+        document_paths(args.paths, Path.cwd()),
         scrape_interval=interval or DEFAULT_SCRAPE,
         prometheus=client,
         at=datetime.now(UTC),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,20 +19,28 @@ from sloproof.clients._http import Http
 from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration, parse_duration
-from sloproof.errors import SettingsError
-from sloproof.finding import SEVERITY, worst
+from sloproof.errors import QueryError, SettingsError, UnavailableError
+from sloproof.finding import SEVERITY, Verdict, worst
 from sloproof.load.ledger import Ledger
+from sloproof.report import history
+from sloproof.report.document import encode
+from sloproof.report.record import RunRecord
+from sloproof.report.run_id import new_run_id
+from sloproof.report.slo_run import slo_run, write_slo_report
+from sloproof.settings import find_root, has_table, load_settings
+from sloproof.slo.documents.folder import document_paths
 from sloproof.slo.documents.reading import DEFAULT_SCRAPE, read_objectives
 from sloproof.slo.judging.asking import Asker
-from sloproof.slo.judging.judge import Sources, judge, number, percent
-from sloproof.slo.judging.judgement_json import judgements_json
+from sloproof.slo.judging.judge import Sources, counter_of, judge, number, percent
 from sloproof.slo.judging.loki_counting import LokiAsker
 from sloproof.slo.model import Source
 from sloproof.slo.verdicts import BurnRate, Judgement
+from sloproof.slo_records import Stretch, server_links, slo_record, worst_minutes
 
 # A scrape bears the instant it began at, and is stored when it ends; by then a judgement must not change any more.
 _SETTLING = timedelta(minutes=1)
 _WIDE = 120
+_REPORTS = "reports"  # of a project without a table
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -39,11 +49,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "report",
         help="judge SLOs at an instant",
         description="Judge each objective of OpenSLO documents at an instant, from counters' own samples or log lines: "
-        "ratio, budget, burn rates, coverage, confidence, and a verdict with its reason.",
+        "ratio, budget, burn rates, coverage, confidence, and a verdict with its reason. A report of it goes into a "
+        "folder of its own, and into the history that is kept beside.",
         epilog="Exit status: 0 every objective passes, 1 one fails, 2 one is inconclusive or cannot be asked, "
         "3 an error.",
     )
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="documents or folders (default: slo)")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: the project's)")
     parser.add_argument("--prometheus", metavar="URL", help="or Thanos, Mimir, VictoriaMetrics")
     parser.add_argument("--loki", metavar="URL")
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="of a load driver, for objectives that it answers")
@@ -54,7 +65,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--bearer", metavar="FILE", type=Path, help="file with a token, sent as Authorization: Bearer")
     parser.add_argument("--header", metavar="NAME: TEXT", action="append", default=[], help="sent too; may be repeated")
     parser.add_argument("--timeout", metavar="TIME", default="60s", help="for each answer (default: 60s)")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write everything there; - for standard output")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write report.json there; - for standard output")
+    parser.add_argument("--report-dir", metavar="DIR", type=Path, help="where reports go (default: as for pytest)")
+    parser.add_argument("--no-report", action="store_true", help="write no report folder and no history")
     parser.set_defaults(run=run)
 
 
@@ -62,28 +75,68 @@ def run(args: argparse.Namespace) -> int:
     """Run the subcommand and return its exit status: 0 pass, 1 fail, 2 inconclusive or blocked, 3 error.
 
     Raises:
-        SettingsError: The documents, the instant or a server's address are not valid.
+        SettingsError: The documents, the instant or a server's address are not valid, or the report cannot be written.
     """
-    at = _instant(args.at)
-    objectives = read_objectives(args.paths or [Path("slo")], scrape_interval=DEFAULT_SCRAPE)
+    at, started = _instant(args.at), datetime.now(UTC)
+    root = find_root(Path.cwd())
+    objectives = read_objectives(document_paths(args.paths, Path.cwd()), scrape_interval=DEFAULT_SCRAPE)
     _require_servers({one.source for one in objectives}, args)
     prometheus = Asker(PrometheusClient(_http(args.prometheus, args))) if args.prometheus else None
     loki = LokiAsker(LokiClient(_http(args.loki, args))) if args.loki else None
     sources = Sources(prometheus, loki, Ledger.open(args.ledger) if args.ledger else None)
     begin = time.monotonic()
-    found = [judge(one, sources, at) for one in objectives]
-    found.sort(key=_urgency)
+    found = sorted((judge(one, sources, at) for one in objectives), key=_urgency)
+    links = server_links(prometheus.client if prometheus else None, loki.client if loki else None)
+    record = slo_run(
+        [slo_record(one, worst=_worst(one, sources), links=links, root=root) for one in found],
+        run_id=new_run_id(started),
+        started=started,
+        duration=timedelta(seconds=time.monotonic() - begin),
+    )
     sent = sum(one.sent for one in (prometheus, loki) if one)
     waited = sum(one.seconds for one in (prometheus, loki) if one)
+    index = None if args.no_report else _keep(record, args.report_dir or _reports(root))
     if args.json:
-        _write(judgements_json(found, at), args.json)
+        _write(encode(record), args.json)
     if str(args.json) != "-":
         _print(found)
         print(
             f"{len(found)} objectives at {at.isoformat()}: {sent} queries, answered in {waited:.1f} s, "
             f"{time.monotonic() - begin:.1f} s in all"
         )
+        if index:
+            print(f"report: {index}")
     return EXIT[worst(one.verdict for one in found)]
+
+
+def _worst(one: Judgement, sources: Sources) -> tuple[Stretch, ...] | None:
+    """Return the worst minutes of what is in danger; of the rest, moments are enough, and cost no question."""
+    if one.verdict is Verdict.PASS and not any(rate.is_burning for rate in one.burn_rates):
+        return None
+    counter = counter_of(one.objective, sources)
+    try:
+        return None if counter is None else worst_minutes(one, counter)
+    except (UnavailableError, QueryError):
+        return None
+
+
+def _reports(root: Path) -> Path:
+    return root / (load_settings(root).reports_dir if has_table(root) else _REPORTS)
+
+
+def _keep(record: RunRecord, reports: Path) -> Path:
+    """Write the report of a run and return where its page is, as it is shortest to type."""
+    folder = reports / record.run_id
+    try:
+        written = write_slo_report(record, folder, history=reports / history.FILE)
+    except OSError as error:
+        raise SettingsError(
+            f"expected to write a report, but {error}",
+            hint="--report-dir names another place; or --no-report",
+        ) from None
+    if written.history is not None and written.history.problem:
+        print(f"history: {written.history.problem}", file=sys.stderr)
+    return Path(os.path.relpath(folder / "index.html"))
 
 
 def _require_servers(wanted: set[Source], args: argparse.Namespace) -> None:

@@ -15,15 +15,14 @@ from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import SettingsError
 from sloproof.settings import Settings, find_root, has_table, load_settings
 from sloproof.slo.compress import compress
+from sloproof.slo.documents.folder import document_paths
 from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Objective, Source
 from sloproof.slo.rules.files import compare, rule_texts, write
 from sloproof.slo.rules.groups import rules_of
-from sloproof.slo.rules.promtool_tests import rule_test_texts
 from sloproof.slo.rules.values import Timing
 
 _EXIT_DIFFERENT = 1
-_DEFAULT_DOCUMENTS = "slo"
 _RULES = Path("rules")
 
 
@@ -35,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Write Prometheus rule groups and Loki ruler groups from OpenSLO documents, a file a service: "
         "DIR/slo/SERVICE.yml and DIR/loki/SERVICE.yml. The same documents give the same bytes.",
     )
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="documents or folders; default: slo/")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders; default: the project's")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: rules/ in the platform's folder")
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 where the written rules differ")
     parser.add_argument("--interval", metavar="TIME", default="30s", help="between evaluations; default: 30s")
@@ -60,7 +59,7 @@ def _run(args: argparse.Namespace) -> int:
     root = find_root(Path.cwd())
     settings = load_settings(root) if has_table(root) else None
     timing = _timing(args, settings)
-    paths = args.paths or [root / (settings.slo.documents if settings else _DEFAULT_DOCUMENTS)]
+    paths = document_paths(args.paths, Path.cwd())
     read = read_objectives([*paths, *([args.windows] if args.windows else [])], scrape_interval=timing.interval)
     objectives = [compress(one, args.compress) for one in read]
     texts = rule_texts((rules_of(one, timing) for one in objectives), root)
@@ -71,6 +70,8 @@ def _run(args: argparse.Namespace) -> int:
     touched = write(texts, out)
     print(f"{len(texts)} rule files for {len(objectives)} objectives in {out}; {len(touched)} changed")
     if args.tests:
+        from sloproof.slo.rules.promtool_tests import rule_test_texts  # noqa: PLC0415 - few ask for them
+
         made = rule_test_texts(objectives, timing, root)
         write(made, args.tests, owned=("*",))
         print(f"{len(made)} test files in {args.tests}; run each with promtool test rules")

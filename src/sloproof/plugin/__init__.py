@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from sloproof import hooks
+from sloproof.errors import CapabilityError
 from sloproof.plugin.catalogue import write_catalogue
 from sloproof.plugin.collect import FeatureFile, collect_file
+from sloproof.plugin.elsewhere_options import add_attached_options, add_cluster_options
 from sloproof.plugin.failure import github_annotations
 from sloproof.plugin.options import add_options, read_options
 from sloproof.plugin.preflight import check, refuse_instead
@@ -39,6 +41,8 @@ _RUNNING = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the command-line options."""
     add_options(parser)
+    add_cluster_options(parser)
+    add_attached_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -66,6 +70,15 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Tell of the problems in a feature file where pytest would only say that a scenario was not found in it."""
     with refuse_instead(session):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:  # noqa: ARG001 - the hook's
+    """Skip a scenario that finds out only in a step that the environment has not what it needs."""
+    try:
+        return (yield)
+    except CapabilityError as error:
+        pytest.skip(error.headline)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import cast
 
 import pytest
 from filelock import BaseFileLock
 from rich.console import Console
 
-from sloproof.environment.backends import Wish, find_tools, make_local, state_file
+from sloproof.environment.attached import AttachedEnvironment
+from sloproof.environment.backends import CAPABILITIES_OF, Wish, find_tools, make_local, state_file
 from sloproof.environment.base import Environment
 from sloproof.environment.components import ExtraRules
+from sloproof.environment.kube.context_guard import allowed_context
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import EnvironmentStartError, SettingsError, SloproofError
+from sloproof.plugin.elsewhere_options import read_attached_options, read_cluster_options
 from sloproof.plugin.occupation import occupy
 from sloproof.plugin.options import Options
 from sloproof.plugin.session import RunSession
@@ -29,7 +35,7 @@ def take_running(config: pytest.Config, settings: Settings, options: Options) ->
     Raises:
         UsageError: Another run has it, there is none, or one would be forgotten.
     """
-    if not (options.reuse or options.keep):
+    if options.environment != "local" or not (options.reuse or options.keep):
         return
     noted = state_file(config.rootpath, os.environ)
     if options.reuse:
@@ -52,12 +58,15 @@ def prepare(config: pytest.Config, options: Options) -> Environment | None:
     """Return the backend of a name that only others know, not yet started; None for what is made when it is needed.
 
     Raises:
-        UsageError: Nobody knows the name, or who does cannot make it.
+        UsageError: Nobody knows the name, or who does cannot make it; or what it needs was not said.
     """
     # A worker of xdist has no way to refuse a run; there the first scenario that needs the environment tells.
-    if options.reuse or options.environment == "local" or place_of(config) is not None:
+    if options.environment == "local" or place_of(config) is not None:
         return None
     try:
+        if options.environment in _OWN:
+            _OWN[options.environment](config, options)
+            return None
         made: Environment | None = config.hook.pytest_sloproof_environment(config=config, name=options.environment)
     except SloproofError as error:
         raise pytest.UsageError(f"--env {options.environment}: {error}") from None
@@ -74,12 +83,14 @@ def make_environment(
     Raises:
         SettingsError: Nothing makes a backend of that name.
     """
-    if options.reuse:
+    if options.environment == "local" and options.reuse:
         return LocalEnvironment.attach(state_file(run.root, os.environ), run.settings)
     made: Environment | None = config.hook.pytest_sloproof_environment(config=config, name=options.environment)
     if made is not None:
         return made
-    if options.environment != "local":
+    if options.environment == "attached":
+        return _attached(config, run)
+    if options.environment not in CAPABILITIES_OF:
         raise _unknown(options.environment)
     wish = Wish(
         root=run.root,
@@ -90,8 +101,58 @@ def make_environment(
         tools_offline=options.tools_offline,
         rules=rules(),
     )
-    run.tools = find_tools(wish, Console(stderr=True))
-    return make_local(wish, run.tools)
+    if options.environment == "local":
+        run.tools = find_tools(wish, Console(stderr=True))
+        return make_local(wish, run.tools)
+    cluster_wish = read_cluster_options(config, keep=options.keep, reuse=options.reuse)
+    made = _cluster_backends().make(options.environment, wish, cluster_wish, run.evidence / "cluster")
+    return cast("Environment", made)
+
+
+def _attached(config: pytest.Config, run: RunSession) -> AttachedEnvironment:
+    addresses, credentials = read_attached_options(config)
+    return AttachedEnvironment(
+        addresses,
+        run_id=run.run_id,
+        readiness=run.settings.service.readiness,
+        instances=tuple(config.getoption("--attach-instance")),
+        credentials=credentials,
+    )
+
+
+def _check_cluster(config: pytest.Config, options: Options) -> None:
+    """Refuse a cluster that was not named, or that must not be used, before anything is done."""
+    wish = read_cluster_options(config, keep=options.keep, reuse=options.reuse)
+    _cluster_backends()
+    if options.environment == "kube":
+        allowed_context(wish.context, wish.kubeconfig, os.environ)
+
+
+def _check_attached(config: pytest.Config, options: Options) -> None:
+    if options.reuse or options.keep:
+        raise pytest.UsageError("--env attached: nothing is started, so there is nothing to keep or to use again")
+    read_attached_options(config)
+
+
+def _cluster_backends() -> ModuleType:
+    """Return what makes environments in clusters; it takes packages that only those need."""
+    try:
+        return import_module("sloproof.environment.kube.backends")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "sloproof":
+            raise
+        raise SettingsError(
+            f"expected the Python package {error.name} for environments in clusters, but it is not installed",
+            hint="pip install 'sloproof[kubernetes]'",
+        ) from error
+
+
+# What is ours and not local, and what is looked at before a run on it begins.
+_OWN: Mapping[str, Callable[[pytest.Config, Options], None]] = {
+    "kube": _check_cluster,
+    "minikube": _check_cluster,
+    "attached": _check_attached,
+}
 
 
 def let_go(config: pytest.Config) -> None:
@@ -103,6 +164,6 @@ def let_go(config: pytest.Config) -> None:
 def _unknown(name: str) -> SettingsError:
     return SettingsError(
         f"expected an environment that is known, got --env {name}",
-        known="local",
+        known=", ".join(CAPABILITIES_OF),
         hint="a plugin or a conftest.py adds others by the hook pytest_sloproof_environment; none has this name",
     )

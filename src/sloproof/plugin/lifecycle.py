@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sloproof.plugin import running
-from sloproof.plugin.session import new_run_id
 from sloproof.plugin.workers import Controller, refuse_shared
+from sloproof.report.run_id import new_run_id
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

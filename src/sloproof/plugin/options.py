@@ -13,7 +13,7 @@ class Options:
     """The command line's answers.
 
     Attributes:
-        environment: Name of the backend: `local`, or one that a plugin adds.
+        environment: Name of the backend.
         reuse: Use the environment that `sloproof up` keeps running.
         keep: Leave the environment running at the end.
         tools_mirror: Base URL to get release archives from instead of the projects' own; None for their own.
@@ -41,19 +41,20 @@ def add_options(parser: pytest.Parser) -> None:
         dest="sloproof_env",
         metavar="NAME",
         default="local",
-        help="where the system runs: local (the default); others by the hook pytest_sloproof_environment",
+        help="where the system runs: local (the default), minikube, kube (a named cluster), attached (one that "
+        "runs already); others by the hook pytest_sloproof_environment",
     )
     group.addoption(
         "--env-reuse",
         dest="sloproof_env_reuse",
         action="store_true",
-        help="use the environment that `sloproof up` keeps running",
+        help="use the environment that `sloproof up` keeps running; in a cluster, bring what was kept up to date",
     )
     group.addoption(
         "--env-keep",
         dest="sloproof_env_keep",
         action="store_true",
-        help="leave the environment running at the end; `sloproof down` ends it",
+        help="leave the environment as it is at the end; `sloproof down` ends a local one",
     )
     group.addoption(
         "--tools-mirror",

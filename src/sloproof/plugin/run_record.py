@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from sloproof.errors import SloproofError
-from sloproof.finding import Verdict, worst
 from sloproof.load.ledger import Ledger
 from sloproof.model import Window
 from sloproof.plugin.session import RunSession
@@ -21,19 +20,18 @@ from sloproof.report.record import (
     RunRecord,
     ScenarioRecord,
     SecondRecord,
+    SloRecord,
 )
-
-_SKIPPED = "skipped"
+from sloproof.report.run_verdict import run_verdict
+from sloproof.slo_records import server_links, slo_record
 
 
 def run_record(session: RunSession, scenarios: Sequence[ScenarioRecord], problems: Sequence[str]) -> RunRecord:
     """Return the record of a run. The environment must still be up, so that Prometheus can be asked for the traffic."""
     now = datetime.now(UTC)
-    verdicts = [Verdict(one.verdict) for one in scenarios if one.verdict != _SKIPPED]
-    if problems:
-        verdicts.append(Verdict.ERROR)
+    slos = _slos(session)
     return RunRecord(
-        verdict=worst(verdicts).value,
+        verdict=run_verdict(scenarios, slos, problems),
         run_id=session.run_id,
         started=session.started.isoformat(),
         duration_seconds=(now - session.started).total_seconds(),
@@ -50,6 +48,18 @@ def run_record(session: RunSession, scenarios: Sequence[ScenarioRecord], problem
         timings={name: spent.total_seconds() for name, spent in session.timings.items()},
         problems=tuple(problems),
         evidence_files=tuple(f"evidence/{path.name}/" for path in sorted(session.evidence.glob("*")) if path.is_dir()),
+        slos=slos,
+    )
+
+
+def _slos(session: RunSession) -> tuple[SloRecord, ...]:
+    """Return what scenarios judged of objectives, in the order they did."""
+    if session.harness is None:
+        return ()
+    clients = session.harness.clients
+    links = server_links(clients.prometheus, clients.loki, log_lines=f'{{app="{session.settings.service.name}"}}')
+    return tuple(
+        slo_record(found, links=links, root=session.root, scenario=scenario) for scenario, found in session.judgements
     )
 
 

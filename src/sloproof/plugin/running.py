@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sloproof.environment.backends import note, state_file
+from sloproof.environment.backends import CAPABILITIES_OF, note, state_file
 from sloproof.environment.components import ExtraRules
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import (
@@ -33,12 +33,14 @@ from sloproof.plugin.not_run import not_run
 from sloproof.plugin.options import read_options
 from sloproof.plugin.recorder import RECORDER
 from sloproof.plugin.run_record import run_record
-from sloproof.plugin.session import RunSession, new_run_id
+from sloproof.plugin.session import RunSession
 from sloproof.plugin.tags import missing_capabilities, tags_of
 from sloproof.plugin.workers import Controller, hand_over, place_of
 from sloproof.prove.local_rules import compressed_objectives, compressed_rules
+from sloproof.report import history
 from sloproof.report.junit import junit
 from sloproof.report.record import RunRecord
+from sloproof.report.run_id import new_run_id
 from sloproof.report.terminal import closing_lines
 from sloproof.report.write import write_report, write_whole
 from sloproof.settings import Settings, load_settings
@@ -63,8 +65,6 @@ _MARKUP = {
 _ENDS_HERE = "the run ends here: "
 # Settings that are wrong end the run too, where they keep it from coming up; one wrong value in a step does not.
 _FATAL = (ComponentExitedError, EnvironmentStartError, ToolError)
-# What each backend can do, known before anything is started.
-CAPABILITIES = {"local": LocalEnvironment.capabilities}
 
 
 def begin(session: pytest.Session) -> None:
@@ -147,7 +147,7 @@ def skip_if_incapable(item: pytest.Item) -> None:
     if SESSION not in item.config.stash:
         return
     name = read_options(item.config).environment
-    has = CAPABILITIES.get(name)
+    has = CAPABILITIES_OF.get(name)
     environment = item.config.stash[SESSION].environment
     if environment is not None:
         has = environment.capabilities
@@ -266,11 +266,13 @@ def _tell_of(session: pytest.Session, run: RunSession) -> None:
 
 
 def _write(config: pytest.Config, record: RunRecord, folder: Path) -> None:
+    # What the terminal says must not depend on whether the files can be written.
     config.stash[RECORD] = record
     if read_options(config).write_report:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "junit.xml", junit(record))
-        write_report(record, folder, latest=folder.parent / "latest")
+        record = write_report(record, folder, latest=folder.parent / "latest", history=folder.parent / history.FILE)
+        config.stash[RECORD] = record
         config.stash[FOLDER] = _shown(folder)
         config.hook.pytest_sloproof_report(config=config, record=record, folder=folder)
 

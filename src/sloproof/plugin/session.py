@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,19 +16,16 @@ from sloproof.environment.toolchain import Tool
 from sloproof.errors import SloproofError
 from sloproof.finding import Finding
 from sloproof.harness import Harness
+from sloproof.load.child_process import CHILD_COMMAND
 from sloproof.load.driver import Driver, LoadResult
 from sloproof.load.profile import Profile
 from sloproof.load.progress import ProgressLine
 from sloproof.load.running import Progress
 from sloproof.servers import connect
 from sloproof.settings import Settings
+from sloproof.slo.verdicts import Judgement
 
 _KEPT_LINES = 1000
-
-
-def new_run_id(now: datetime) -> str:
-    """Return an id for a run: sortable by time, sane in a request id, unlikely to be met twice."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 class RunSession:
@@ -38,7 +34,7 @@ class RunSession:
     Args:
         settings: The project's settings.
         root: The project's root.
-        run_id: From `new_run_id`.
+        run_id: From `sloproof.report.run_id.new_run_id`.
         folder: The run's report folder; evidence is kept in it.
         make_environment: Makes the backend that was asked for; nothing is started by making it.
         keep: Leave the environment running at the end.
@@ -66,6 +62,7 @@ class RunSession:
         self.harness: Harness | None = None
         self.loads: list[tuple[str, LoadResult]] = []
         self.anchors: list[Anchor] = []
+        self._judgements: dict[tuple[str, str, bool], Judgement] = {}
         self.timings: dict[str, timedelta] = {}
         self.tools: Mapping[str, Tool] = {}
         self.current = ""
@@ -104,6 +101,7 @@ class RunSession:
             ledger_dir=ledger_dir,
             run_id=self.run_id,
             request_id_header=self.settings.service.request_id_header,
+            commands=lambda process: environment.load_command(process) or CHILD_COMMAND,
         )
         driver.start()
         token = getattr(environment, "faults_token", "")
@@ -118,6 +116,7 @@ class RunSession:
             on_finding=self._tell,
             on_load=lambda load: self.loads.append((self.current, load)),
             on_anchor=self._note_anchor,
+            on_slo=self._note_slo,
             watching=self._watching,
         )
         self._time("load driver", begin)
@@ -143,6 +142,17 @@ class RunSession:
     def _note_anchor(self, anchor: Anchor) -> None:
         self.anchors.append(anchor)
         self.timings["barrier"] = self.timings.get("barrier", timedelta()) + anchor.waited
+
+    @property
+    def judgements(self) -> tuple[tuple[str, Judgement], ...]:
+        """Return the objectives that were judged, in order, each with the id of its scenario.
+
+        What a scenario has judged again later stands in the place of the first time.
+        """
+        return tuple((scenario, found) for (scenario, _, _), found in self._judgements.items())
+
+    def _note_slo(self, found: Judgement) -> None:
+        self._judgements[self.current, found.objective.id, found.drill] = found
 
     def _time(self, part: str, begin: float) -> None:
         self.timings[part] = self.timings.get(part, timedelta()) + timedelta(seconds=time.monotonic() - begin)
@@ -170,6 +180,7 @@ class RunSession:
             return
         folder = self.evidence / "logs"
         folder.mkdir(parents=True, exist_ok=True)
+        self.environment.keep_evidence(folder)
         for status in self.environment.status():
             lines = self.environment.last_lines(status.name, _KEPT_LINES)
             (folder / f"{status.name}.log").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sloproof.finding import Verdict, worst
 from sloproof.plugin.not_run import never_run
 from sloproof.plugin.options import read_options
 from sloproof.report.record import EnvironmentRecord, RunRecord, ScenarioRecord, SecondRecord
+from sloproof.report.run_verdict import run_verdict
 
 _RUN_ID = "sloproof_run_id"  # in what the controller gives a worker
 _RECORD = "sloproof_run"  # in what a worker gives back
@@ -116,9 +116,9 @@ class Controller:
         not_run = (one for _, record in handed for one in record.scenarios)
         why = told[0].partition("\n")[0] if told else "the run ended"
         scenarios = [*scenarios, *never_run(not_run, scenarios, why)]
-        verdicts = [Verdict(one.verdict) for one in scenarios if one.verdict != "skipped"]
+        slos = tuple(slo for _, one in handed for slo in one.slos)
         return RunRecord(
-            verdict=worst([*verdicts, Verdict.ERROR] if told else verdicts).value,
+            verdict=run_verdict(scenarios, slos, told),
             run_id=self.run_id,
             started=self._started.isoformat(),
             duration_seconds=(datetime.now(UTC) - self._started) / timedelta(seconds=1),
@@ -131,6 +131,7 @@ class Controller:
             timings=_longest(one.timings for _, one in handed),
             problems=tuple(told),
             evidence_files=tuple(f"{name}/{file}" for name, one in handed for file in one.evidence_files),
+            slos=slos,
         )
 
 

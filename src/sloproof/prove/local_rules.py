@@ -11,6 +11,7 @@ from sloproof.environment.components import ExtraRules
 from sloproof.errors import SettingsError
 from sloproof.settings import Settings
 from sloproof.slo.compress import compress
+from sloproof.slo.documents.folder import documents_folder
 from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Objective, Source
 from sloproof.slo.rows import MIN_SCRAPES
@@ -31,7 +32,7 @@ def compressed_objectives(root: Path, settings: Settings, paths: Sequence[Path] 
         SettingsError: There are no documents, they are not valid, or the factor leaves a window less than four scrapes.
     """
     interval = _interval(settings)
-    read = read_objectives(list(paths) or [root / settings.slo.documents], scrape_interval=interval)
+    read = read_objectives(list(paths) or [documents_folder(root, settings)], scrape_interval=interval)
     made = tuple(compress(one, settings.slo.compress) for one in read)
     shortest = min((row.short for one in made for row in one.rows), default=None)
     if shortest is not None and shortest < MIN_SCRAPES * interval:

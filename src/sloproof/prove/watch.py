@@ -162,6 +162,23 @@ class RowWatch:
             hint="" if got else "never fired: its labels on both sides of `and`; never delivered: the route",
         )
 
+    def seen(self, start: datetime, until: datetime) -> tuple[AlertEvent, ...]:
+        """Return what has come of each row's alert so far, its end not yet among it.
+
+        Args:
+            start: When the fault began.
+            until: How far to look.
+        """
+        events = self._events(self.cases, until)
+        found = []
+        for case in self.cases:
+            alerts = self._harness.clients.prometheus.samples(case.selector, Window(start, until)).series
+            told = [one for one in self._notifications() if case.is_of(one) and one.received >= start]
+            fires = case.condition.first(events[case.objective.id], start, until)
+            bound = None if fires is None else fires + self._bounds.delivered(case).latest
+            found.append(_event(case, alerts, told, bound))
+        return tuple(found)
+
     def judge(self, calm: Window, fault: Window, until: datetime) -> tuple[LiveRow, ...]:
         """Judge each row's life.
 
@@ -213,7 +230,7 @@ class RowWatch:
             resolved=_shifted(bounds.resolved(case), tail, "by the ledger the burn is over"),
             max_gap=bounds.max_gap,
         )
-        latest = (fires + bounds.firing(case).latest, clears + bounds.cleared(case).latest)
+        latest = (fires + bounds.delivered(case).latest, clears + bounds.resolved(case).latest)
         return LiveRow(case.objective, case.row, findings, _event(case, alerts, notifications, *latest))
 
 

@@ -24,6 +24,7 @@ from sloproof.report.record import (
     PastRunRecord,
     PastVerdictRecord,
     RunRecord,
+    SloRecord,
 )
 from sloproof.report.wording import instant, plain, rank
 
@@ -59,8 +60,16 @@ STEPS: Final[tuple[str, ...]] = (
 )
 
 
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PRIMARY = 0xFF  # of an error code; what is above tells more
+
+
 class HistoryError(SloproofError):
-    """The file of former runs cannot be used: damaged, another program's, of a newer version, or not writable."""
+    """The file of former runs cannot be used: of a newer version, locked for long, or not writable."""
+
+
+class UselessHistoryError(HistoryError):
+    """The file of former runs is none: damaged, or another program's."""
 
 
 def append(path: Path, record: RunRecord) -> None:
@@ -120,13 +129,54 @@ def history(path: Path, limit: int = SHOWN, *, until: str = "") -> HistoryRecord
 
 
 def remembered(path: Path, record: RunRecord) -> RunRecord:
-    """Return a run with the history that it is now a part of; where there is none to be had, with the reason."""
+    """Return a run with the history that it is now a part of; where there is none to be had, with the reason.
+
+    A file that is none is kept under another name beside it, and a new one is begun.
+    """
+    node = _node(path)
     try:
-        append(path, record)
-        found = history(path, until=record.run_id)
+        return msgspec.structs.replace(record, history=_added(path, record))
+    except UselessHistoryError as error:
+        problem = f"{error.headline}, at {path}"
+        try:
+            if _node(path) == node:  # else another run has done so already
+                problem += f"; it is kept as {_set_aside(path).name}"
+            found = msgspec.structs.replace(_added(path, record), problem=problem)
+        except (HistoryError, OSError) as again:
+            found = HistoryRecord(problem=f"{problem}; {again}")
     except HistoryError as error:
         found = HistoryRecord(problem=str(error))
     return msgspec.structs.replace(record, history=found)
+
+
+def _added(path: Path, record: RunRecord) -> HistoryRecord:
+    append(path, record)
+    return history(path, until=record.run_id)
+
+
+def _node(path: Path) -> int:
+    """Return what tells a file from another one of its name; 0 where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a file another name, of which nothing else is called, and return that."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.{number}.aside")).exists():
+        number += 1
+    path.rename(kept)
+    journal = path.with_name(f"{path.name}-journal")
+    if journal.exists():
+        journal.rename(kept.with_name(f"{kept.name}-journal"))
+    return kept
+
+
+def claim_key(slo: SloRecord) -> str:
+    """Return what an SLO is known by over the runs: over a scenario's load is another claim than over its period."""
+    return plain(f"{slo.id} in {slo.scenario}" if slo.scenario else slo.id)
 
 
 def is_unsteady(claim: PastClaimRecord) -> bool:
@@ -151,7 +201,9 @@ def _transaction(path: Path, steps: Sequence[str] = STEPS) -> Iterator[sqlite3.C
         yield connection
         connection.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
-        raise HistoryError(
+        code = getattr(error, "sqlite_errorcode", 0) or 0
+        kind = UselessHistoryError if code & _PRIMARY in _DAMAGED else HistoryError
+        raise kind(
             f"expected a history of runs, but {error}",
             file=path,
             hint="move the file away, and the next run begins a new one; this run's own findings are whole",
@@ -172,7 +224,7 @@ def _bring_up(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) 
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and (owner or version or tables):
-        raise HistoryError(
+        raise UselessHistoryError(
             "expected a history of runs, found another program's database",
             file=path,
             hint="move it away, or keep the reports in another folder",
@@ -203,7 +255,9 @@ def _claims(record: RunRecord) -> dict[tuple[str, str], tuple[str, str, float | 
             continue
         found[key] = (plain(scenario.name), scenario.verdict, None)
     for slo in record.slos:
-        found["slo", plain(slo.id)] = (plain(slo.title or slo.name), slo.verdict, slo.remaining)
+        # A drill's claims are those of its scenario, and its budget was spent on purpose.
+        if not slo.drill:
+            found["slo", claim_key(slo)] = (plain(slo.title or slo.name), slo.verdict, slo.remaining)
     return found
 
 

@@ -45,8 +45,12 @@ def _head(record: RunRecord, summary: Summary) -> str:
     backend = f" · {_text(record.environment.backend)}" if record.environment else ""
     counts = " · ".join(f"{SHAPES.get(name, '!')} {amount} {name}" for name, amount in summary.counts)
     if summary.slos.views:
-        of_slos = " · ".join(f"{SHAPES.get(name, '!')} {amount} {name}" for name, amount in summary.slos.counts)
-        counts = f"SLOs: {of_slos}" + (f" — scenarios: {counts}" if counts else "")
+        told = [("SLOs", summary.slos.counts), ("drills", summary.slos.drill_counts), ("scenarios", summary.counts)]
+        counts = " — ".join(
+            f"{title}: " + " · ".join(f"{SHAPES.get(name, '!')} {amount} {name}" for name, amount in of)
+            for title, of in told
+            if of
+        )
     return (
         f"## {SHAPES.get(record.verdict, '!')} {record.verdict.upper()}: {_text(record.service)}\n\n"
         f"**{_text(summary.headline)}**\n\n"
@@ -77,6 +81,8 @@ def _slos(slos: SloSummary) -> str:
         least = min((view.slo.remaining for view in slos.safe if view.slo.remaining is not None), default=None)
         left = "" if least is None else f", at least {budget_text(least)} of it left"
         text += f"\n{SHAPES['pass']} {count_text(len(slos.safe), 'SLO')} within budget{left}.\n"
+    if slos.drills:
+        text += f"\n{SHAPES['pass']} {count_text(len(slos.drills), 'alert drill')} passed.\n"
     return text
 
 
@@ -155,7 +161,8 @@ def _failure(failure: Failure, *, with_details: bool) -> str:
     bullet = f"{failure.number}. "
     rows = [
         f"**{title}**\\",
-        f"{_code(failure.where)} {_text(one_line(step, 200))}",
+        f"{_code(failure.where)} {_text(one_line(step, 200))}"
+        + (f" and {count_text(len(failure.others), 'more scenario')}" if failure.others else ""),
         f"- expected: {_text(one_line(finding.expected, 400))}",
         f"- measured: **{_text(one_line(finding.measured, 400))}**",
         f"- since: {_text(failure.since.text())}",

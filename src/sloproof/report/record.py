@@ -196,7 +196,9 @@ class SloRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One objective of an SLO, judged at one instant; see `sloproof.slo.verdicts.Judgement`.
 
     Ratios and parts of the budget are numbers near the exact ones that were compared. `place` is file:line of the
-    document. `known_seconds` is how much of the period up to `at` there is data for.
+    document. `known_seconds` is how much of the period up to `at` there is data for. `scenario` is the node id of the
+    scenario that judged it over its own load instead of the document's period; empty for none. In a `drill` a fault was
+    planted to see the alerts: `verdict` is that of the alerts, and the budget was spent on purpose.
     """
 
     id: str
@@ -228,6 +230,8 @@ class SloRecord(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[AlertRecord, ...] = ()
     queries: tuple[QueryRecord, ...] = ()
     worst: tuple[WorstRecord, ...] = ()
+    scenario: str = ""
+    drill: bool = False
 
 
 class PastVerdictRecord(msgspec.Struct, frozen=True, kw_only=True):

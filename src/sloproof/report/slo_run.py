@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sloproof.finding import Verdict, worst
 from sloproof.report.junit import junit
 from sloproof.report.record import RunRecord, SloRecord
+from sloproof.report.run_verdict import run_verdict
 from sloproof.report.write import write_report, write_whole
 
 
@@ -31,10 +31,9 @@ def slo_run(
         service: What stands at the top; empty for the services of the SLOs.
         problems: What went wrong beside; it makes an error of a pass.
     """
-    verdicts = [Verdict(one.verdict) for one in slos]
     services = sorted({one.service for one in slos})
     return RunRecord(
-        verdict=worst([*verdicts, Verdict.ERROR] if problems else verdicts).value,
+        verdict=run_verdict((), slos, problems),
         run_id=run_id,
         started=started.isoformat(),
         duration_seconds=duration / timedelta(seconds=1),

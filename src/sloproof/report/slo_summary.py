@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -59,7 +59,8 @@ class SloView:
     @property
     def name(self) -> str:
         """Return what people call it."""
-        return self.slo.title or self.slo.id
+        name = self.slo.title or self.slo.id
+        return f"{name} (drill)" if self.slo.drill else name
 
     @property
     def burning(self) -> tuple[BurnRecord, ...]:
@@ -69,10 +70,18 @@ class SloView:
 
 @dataclass(frozen=True, slots=True)
 class SloSummary:
-    """All SLOs of a run."""
+    """All SLOs of a run.
+
+    Attributes:
+        views: The worst first.
+        counts: How many there are of each verdict, drills left out.
+        drill_counts: The same of the drills.
+        headline: What they come to.
+    """
 
     views: tuple[SloView, ...]
     counts: tuple[tuple[str, int], ...]
+    drill_counts: tuple[tuple[str, int], ...]
     headline: str
 
     @property
@@ -82,19 +91,28 @@ class SloSummary:
 
     @property
     def safe(self) -> tuple[SloView, ...]:
-        """Return those that are."""
-        return tuple(view for view in self.views if view.standing == "safe")
+        """Return those that are, drills left out."""
+        return tuple(view for view in self.views if view.standing == "safe" and not view.slo.drill)
+
+    @property
+    def drills(self) -> tuple[SloView, ...]:
+        """Return the drills whose alerts did as they should."""
+        return tuple(view for view in self.views if view.standing == "safe" and view.slo.drill)
 
 
 def summarise_slos(slos: Sequence[SloRecord]) -> SloSummary:
     """Return the SLOs, worst first, and what they come to."""
     views = tuple(_view(number, slo) for number, slo in enumerate(sorted(slos, key=_urgency), start=1))
-    counts = sorted(Counter(slo.verdict for slo in slos).items(), key=lambda item: rank(item[0]))
-    return SloSummary(views, tuple(counts), _headline(views))
+    counts, drills = (_counts(slo for slo in slos if slo.drill is drill) for drill in (False, True))
+    return SloSummary(views, counts, drills, _headline(views))
+
+
+def _counts(slos: Iterable[SloRecord]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(slo.verdict for slo in slos).items(), key=lambda item: rank(item[0])))
 
 
 def standing_of(slo: SloRecord) -> Standing:
-    """Return what to think of an SLO: a verdict of pass is no comfort while its budget burns."""
+    """Return what to think of an SLO: a verdict of pass is no comfort while its budget burns, save in a drill."""
     if slo.verdict == "fail":
         return "spent"
     if _burning(slo):
@@ -106,6 +124,8 @@ def _view(number: int, slo: SloRecord) -> SloView:
     standing = standing_of(slo)
     danger: Danger | None = None
     match standing:
+        case "spent" | "unknown" if slo.drill:
+            danger = _drill_since(slo)
         case "spent":
             danger = _spent_since(slo)
         case "burning":
@@ -120,12 +140,12 @@ def _urgency(slo: SloRecord) -> tuple[int, int, float, str]:
     rows = _burning(slo)
     pages = any(row.severity == "page" for row in rows)
     standing = standing_of(slo)
-    place = {"spent": 0, "burning": 1 if pages else 3, "unknown": 2, "safe": 4}[standing]
+    place = {"spent": 0, "burning": 1 if pages else 3, "unknown": 2, "safe": 5 if slo.drill else 4}[standing]
     return place, rank(slo.verdict), -(slo.consumed or 0.0), slo.id
 
 
 def _burning(slo: SloRecord) -> tuple[BurnRecord, ...]:
-    rows = [row for row in slo.burn_rates if row.is_burning]
+    rows = [row for row in slo.burn_rates if row.is_burning and not slo.drill]
     return tuple(sorted(rows, key=lambda row: _URGENCY.index(row.severity) if row.severity in _URGENCY else 9))
 
 
@@ -138,6 +158,13 @@ def _spent_since(slo: SloRecord) -> Danger:
         elif moment.budget_left is not None:
             first = None
     return _at(slo, first, "budget overspent")
+
+
+def _drill_since(slo: SloRecord) -> Danger:
+    """Return when the first alert of a drill became pending."""
+    pending = [instant(one.pending) for one in slo.alerts]
+    begun = min((each for each in pending if each is not None), default=None)
+    return Danger(begun, None, "no alert" if begun is None else "alert pending in a drill")
 
 
 def _burning_since(slo: SloRecord) -> Danger:
@@ -190,7 +217,7 @@ def _why(slo: SloRecord) -> str:
         )
         left = _lasts(slo, row)
         return f"{text}; {left}" if left else text
-    if slo.verdict == "fail" and slo.worst:
+    if slo.verdict == "fail" and slo.worst and not slo.drill:
         one = slo.worst[0]
         begun = instant(one.start)
         return (
@@ -223,10 +250,14 @@ def _late(slo: SloRecord) -> Iterator[str]:
 def _headline(views: Sequence[SloView]) -> str:
     if not views:
         return ""
-    found = Counter(view.standing for view in views)
+    drills = [view for view in views if view.slo.drill]
+    found = Counter(view.standing for view in views if not view.slo.drill)
     parts = [f"{found[standing]:,} {text}" for standing, text in _WORDS if found[standing]]
-    total = count_text(len(views), "SLO")
-    return f"{total}: {', '.join(parts)}" if parts else f"{total}, within budget"
+    total = count_text(len(views) - len(drills), "SLO")
+    told = f"{total}: {', '.join(parts)}" if parts else f"{total}, within budget"
+    held = sum(view.standing == "safe" for view in drills)
+    drilled = f"{held:,} of {count_text(len(drills), 'alert drill')} passed" if drills else ""
+    return "; ".join(filter(None, (told if len(drills) < len(views) else "", drilled)))
 
 
 def moments_of(slo: SloRecord, most: int) -> tuple[tuple[datetime, MomentRecord], ...]:

@@ -58,6 +58,7 @@ class Failure:
         since: Since when.
         error: The error's text where there is no finding; empty otherwise.
         diagnosed_by: The number of the first failure of the same scenario, which shows its components and logs.
+        others: More scenarios that were not run for the same cause; `scenario` is the first of them.
     """
 
     number: int
@@ -67,6 +68,7 @@ class Failure:
     since: Since
     error: str
     diagnosed_by: int
+    others: tuple[ScenarioRecord, ...] = ()
 
     @property
     def where(self) -> str:
@@ -200,7 +202,15 @@ class _Judged:
 
 
 def _failures(record: RunRecord) -> tuple[Failure, ...]:
-    judged = [one for scenario in record.scenarios for one in _judgements(scenario)]
+    left = _not_run(record.scenarios)
+    together = {id(one): group for group in left for one in group}
+    judged = [
+        one
+        for scenario in record.scenarios
+        for one in (_left(together[id(scenario)]) if id(scenario) in together else _judgements(scenario))
+        # Of those that were not run for one cause, the first stands for all.
+        if id(scenario) not in together or together[id(scenario)][0] is scenario
+    ]
     held: dict[tuple[str, str], list[_Judged]] = {}
     broken: dict[tuple[str, str], list[_Judged]] = {}
     for one in judged:
@@ -222,9 +232,32 @@ def _failures(record: RunRecord) -> tuple[Failure, ...]:
                 error=one.error,
                 since=_since(broken[one.key], held.get(one.key, []), begun),
                 diagnosed_by=first_of[id(one.scenario)],
+                others=tuple(together.get(id(one.scenario), ())[1:]),
             )
         )
     return tuple(failures)
+
+
+def _not_run(scenarios: Iterable[ScenarioRecord]) -> list[list[ScenarioRecord]]:
+    """Return the scenarios of which nothing was run, those of one cause together."""
+    groups: dict[str, list[ScenarioRecord]] = {}
+    for one in scenarios:
+        if one.verdict == "blocked" and all(step.outcome == "not run" and not step.findings for step in one.steps):
+            groups.setdefault(one.reason, []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _left(group: Sequence[ScenarioRecord]) -> Iterator[_Judged]:
+    """Yield one judgement for scenarios that were not run for one cause."""
+    first = group[0]
+    made = FindingRecord(
+        check="",
+        verdict=first.verdict,
+        claim=f"{count_text(len(group), 'scenario')} not run",
+        expected="every scenario runs",
+        measured=first.reason.removeprefix("not run: "),
+    )
+    yield _Judged(first, None, made, scenario_instant(first))
 
 
 def _judgements(scenario: ScenarioRecord) -> Iterator[_Judged]:

@@ -59,8 +59,11 @@ def _slo_lines(slos: SloSummary, width: int) -> list[ClosingLine]:
     """Return a line an SLO that does not pass or burns, the worst first, and how many stand how."""
     if not slos.views:
         return []
-    counts = ", ".join(f"{amount} {name}" for name, amount in slos.counts)
-    lines = [ClosingLine(one_line(f"SLOs: {counts}", width))]
+    told = (("SLOs", slos.counts), ("alert drills", slos.drill_counts))
+    counts = "; ".join(
+        f"{title}: {', '.join(f'{amount} {name}' for name, amount in found)}" for title, found in told if found
+    )
+    lines = [ClosingLine(one_line(counts, width))]
     lines += [_slo_line(view, width) for view in slos.in_danger[:_MOST_SLOS]]
     more = len(slos.in_danger) - _MOST_SLOS
     if more > 0:

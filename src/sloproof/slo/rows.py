@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from sloproof.slo.calendar import nominal_length
@@ -42,6 +43,7 @@ DEFAULT_WINDOWS = (
 )
 
 
+@lru_cache(maxsize=256)  # a thousand objectives share a handful of periods and targets
 def default_rows(period: Period, budget: Fraction, scrape_interval: timedelta) -> tuple[AlertRow, ...]:
     """Return the rows of an objective that names none, most urgent first; those that could never hold are left out.
 

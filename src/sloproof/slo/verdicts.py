@@ -107,6 +107,9 @@ class Judgement:
         reason: Why the verdict is what it is, one sentence.
         exact: Whether counts are differences of raw samples; False where an expression with its own window had to be
             taken at its word.
+        alerts: Of its rows, where somebody watched them.
+        drill: Whether a fault was planted to see its alerts; the verdict is then that of the alerts, and what was
+            spent of the budget was spent on purpose.
     """
 
     objective: Objective
@@ -123,6 +126,7 @@ class Judgement:
     alerts: tuple[AlertEvent, ...] = ()
     queries: tuple[Query, ...] = ()
     exact: bool = True
+    drill: bool = False
 
     @property
     def remaining(self) -> Fraction | None:

@@ -17,7 +17,7 @@ from sloproof.errors import FeatureError
 from sloproof.finding import Finding
 from sloproof.model import Window
 from sloproof.prove.cases import ALERT, Case, cases_of
-from sloproof.prove.gate import judge_over
+from sloproof.prove.gate import drill, drills_of, finding_of, judge_over
 from sloproof.prove.ledger_events import events_from
 from sloproof.prove.local_rules import compressed_objectives
 from sloproof.prove.watch import RowWatch
@@ -105,14 +105,19 @@ def clears(trial: Trial, slo_trial: SloTrial) -> None:
     watch.await_clearing(end)
     until = trial.harness.anchor(rules=True).at
     calm = slo_trial.calm or Window(trial.started_at, slo_trial.began)
-    for row in watch.judge(calm, Window(slo_trial.began, end), until):
+    rows = watch.judge(calm, Window(slo_trial.began, end), until)
+    for found in drills_of(trial.harness, rows, calm.start):
+        trial.harness.note_slo(found)
+    for row in rows:
         trial.harness.judge(*row.findings)
 
 
 @then(parsers.parse('SLO "{slo:text}" is met', TYPES))
 def is_met(trial: Trial, slo_trial: SloTrial, slo: str) -> None:
     """Judge the objective over the last load, with events, coverage and interval, and hold it against the ledger."""
-    trial.harness.judge(judge_over(trial.harness, slo_trial.find(slo), trial.observation))
+    found = judge_over(trial.harness, slo_trial.find(slo), trial.observation)
+    trial.harness.note_slo(found)
+    trial.harness.judge(finding_of(found))
 
 
 @then(parsers.parse('no alert on the budget of SLO "{slo:text}" was pending or firing since then', TYPES))
@@ -144,10 +149,16 @@ def _await_delivery(trial: Trial, slo_trial: SloTrial, objective: Objective, sev
     watch = _watch(trial, slo_trial, cases)
     watch.await_firing(slo_trial.began)
     slo_trial.watched += cases
-    trial.harness.judge(*watch.judge_delivery(slo_trial.began, datetime.now(UTC)))
+    until = datetime.now(UTC)
+    findings = watch.judge_delivery(slo_trial.began, until)
+    seen, stretch = watch.seen(slo_trial.began, until), Window(_since(trial, slo_trial), until)
+    trial.harness.note_slo(drill(trial.harness, objective, stretch, seen, findings))
+    trial.harness.judge(*findings)
 
 
 def _watch(trial: Trial, slo_trial: SloTrial, cases: Sequence[Case]) -> RowWatch:
-    calm = slo_trial.calm
-    since = calm.start if calm else trial.started_at
-    return RowWatch(trial.harness, cases, events_from(trial.harness), since)
+    return RowWatch(trial.harness, cases, events_from(trial.harness), _since(trial, slo_trial))
+
+
+def _since(trial: Trial, slo_trial: SloTrial) -> datetime:
+    return slo_trial.calm.start if slo_trial.calm else trial.started_at

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sloproof.slo.judging.steps import MOMENTS, plan_of
-from sloproof.slo.model import Calendar, Rolling
+from sloproof.slo.model import AlertRow, Calendar, Rolling, Severity
 from tests.slo.counted import AT
 from tests.slo.objectives import objective, sliced
 
@@ -68,3 +69,17 @@ def test_pitfall_23_a_month_is_no_thirty_days(at: datetime) -> None:
     assert plan.period.start.astimezone(BERLIN).hour == 0
     local = at.astimezone(BERLIN)
     assert (plan.period.duration < HOUR) == (local.day == 1)
+
+
+@pytest.mark.parametrize(
+    ("period", "back", "step"),
+    [(10, 720, 1), (900, 720, 2), (10, 1500, 2), (10, 86_400, 60), (7200, 720, 10)],
+)
+def test_moments_of_a_load_are_as_short_as_asked_for_unless_a_row_looks_back_too_far(
+    period: int, back: int, step: int
+) -> None:
+    row = AlertRow("page", Severity.PAGE, timedelta(seconds=back), timedelta(seconds=1), Fraction(14))
+    made = objective(period=Rolling(timedelta(seconds=period)), rows=(row,))
+    plan = plan_of(made, AT, timedelta(seconds=1))
+    assert plan.coarse == min(timedelta(seconds=step), timedelta(seconds=period))
+    assert plan_of(made, AT).coarse == min(timedelta(minutes=1), timedelta(seconds=period))

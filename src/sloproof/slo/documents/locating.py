@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,21 @@ _TRUTH = {"true": True, "false": False}
 # At most three digits of exponent: nobody's objective needs more, and a larger one is a number too long to write.
 _NUMBER = re.compile(r"[-+]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][-+]?\d{1,3})?", re.ASCII)
 _MAX_NODES = 10_000
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER: Any = yaml.SafeLoader("")
+
+
+@lru_cache(maxsize=4096)
+def _tag_of(text: str) -> str:
+    """Return the tag of a scalar without quotes; keys and short values come again and again."""
+    return str(_RESOLVER.resolve(yaml.ScalarNode, text, (True, False)))
+
+
+class _Loader(_BASE):  # type: ignore[misc]  # which of the two it is, is known when it runs
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        if kind is yaml.ScalarNode:
+            return _tag_of(value) if implicit[0] else f"{_TAG}str"
+        return super().resolve(kind, value, implicit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,7 @@ def documents_of(file: Path, problems: Problems) -> tuple[Located, ...]:
         return ()
     found: list[Located] = []
     try:
-        for root in yaml.compose_all(text, Loader=_LOADER):
+        for root in yaml.compose_all(text, Loader=_Loader):
             found += _located(file, root, problems)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -6,7 +6,8 @@ import builtins
 import difflib
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,7 @@ def fit(
         path: What leads to the node in its document, for messages.
         snake: Whether it is a document of Sloth: its fields have underscores, and any scalar is a text.
     """
-    found = _Fitter(file, problems, snake=snake).value(node, struct, path)
+    found = _Fitter(file, problems, snake=snake).value(node, _form(struct), path)
     return None if found is _MISFIT else cast("P", found)
 
 
@@ -60,10 +61,49 @@ def nearest_text(wanted: str, options: Collection[str]) -> str:
     return f"there is: {', '.join(sorted(options))}" if options else "there is none"
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A type as it is looked at, worked out once.
+
+    Attributes:
+        sort: `simple`, `struct`, `list`, `map`, `one of`, `choice` or `free`.
+        kind: The type itself.
+        inner: Those it is made of: of a list its items, of a map its values, of `one of` all but None.
+    """
+
+    sort: str
+    kind: Any
+    inner: tuple[_Form, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    form: _Form
+    is_required: bool
+
+
+@cache
+def _form(kind: Any) -> _Form:
+    match get_origin(kind) or kind:
+        case typing.Any:
+            return _Form("free", kind)
+        case typing.Union | types.UnionType:
+            inner = tuple(_form(one) for one in get_args(kind) if one is not type(None))
+            return inner[0] if len(inner) == 1 else _Form("one of", kind, inner)
+        case typing.Literal:
+            return _Form("choice", get_args(kind))
+        case builtins.list:
+            return _Form("list", kind, (_form(get_args(kind)[0]),))
+        case builtins.dict:
+            return _Form("map", kind, (_form(get_args(kind)[1]),))
+    return _Form("simple" if kind in _SIMPLE else "struct", kind)
+
+
 @cache  # a struct's annotations are evaluated anew each time that msgspec is asked
-def _fields(struct: type[Part], *, snake: bool) -> Mapping[str, msgspec.structs.FieldInfo]:
+def _fields(struct: type[Part], snake: bool) -> Mapping[str, _Field]:  # noqa: FBT001 - cached by place
     known = [one for one in msgspec.structs.fields(struct) if one.name != "where"]
-    return {one.name if snake else one.encode_name: one for one in known}
+    return {one.name if snake else one.encode_name: _Field(one.name, _form(one.type), one.required) for one in known}
 
 
 class _Fitter:
@@ -71,29 +111,30 @@ class _Fitter:
         self._file = file
         self._snake = snake
         self._problems = problems
+        self._places: dict[int, Place] = {}
 
-    def value(self, node: yaml.Node, kind: Any, path: str, place: Place | None = None) -> Any:
-        match get_origin(kind) or kind:
-            case typing.Any:
-                found = self._free(node, path)
-            case typing.Union | types.UnionType:
-                found = self._one_of(node, [one for one in get_args(kind) if one is not type(None)], path, place)
-            case typing.Literal:
-                found = self._choice(node, get_args(kind), path)
-            case builtins.list:
-                found = self._list(node, get_args(kind)[0], path)
-            case builtins.dict:
-                found = self._map(node, get_args(kind)[1], path)
-            case _ if kind in _SIMPLE:
-                found = self._simple(node, kind, path)
+    def value(self, node: yaml.Node, form: _Form, path: str, place: Place | None = None) -> Any:
+        match form.sort:
+            case "simple":
+                found = self._simple(node, form.kind, path)
+            case "struct":
+                found = self._struct(node, form.kind, path, place or self._place(node))
+            case "list":
+                found = self._list(node, form.inner[0], path)
+            case "map":
+                found = self._map(node, form.inner[0], path)
+            case "one of":
+                found = self._one_of(node, form.inner, path)
+            case "choice":
+                found = self._choice(node, form.kind, path)
             case _:
-                found = self._struct(node, kind, path, place or self._place(node))
+                found = self._free(node, path)
         return found
 
     def _struct(self, node: yaml.Node, struct: type[Part], path: str, own: Place) -> Any:
         if not isinstance(node, yaml.MappingNode):
             return self._wrong(node, "fields", path)
-        fields = _fields(struct, snake=self._snake)
+        fields = _fields(struct, self._snake)
         values: dict[str, Any] = {}
         places: dict[str, Place] = {}
         whole = self._has_own_keys(node, path)
@@ -107,9 +148,10 @@ class _Fitter:
                 places |= {f"{name}.{below.value}": self._place(below) for below, _ in value.value}
             if is_null(value):
                 continue  # as if it were not there
-            values[fields[name].name] = self.value(value, fields[name].type, _joined(path, name), places[name])
+            field = fields[name]
+            values[field.name] = self.value(value, field.form, f"{path}.{name}" if path else name, places[name])
         for name, one in fields.items():
-            if one.required and one.name not in values:
+            if one.is_required and one.name not in values:
                 place = places.get(name, own)
                 self._problems.add(
                     place, "missing-field", f"expected {_joined(path, name)}, got nothing", f"add {name}"
@@ -149,15 +191,13 @@ class _Fitter:
         self._problems.add(self._place(key), "unknown-field", what, hint)
         return False
 
-    def _one_of(self, node: yaml.Node, kinds: list[Any], path: str, place: Place | None) -> Any:
-        if len(kinds) == 1:
-            return self.value(node, kinds[0], path, place)
-        for kind in kinds:
-            if kind in _SIMPLE and (found := _SIMPLE[kind][1](node)) is not None:
+    def _one_of(self, node: yaml.Node, forms: Sequence[_Form], path: str) -> Any:
+        for form in forms:
+            if form.sort == "simple" and (found := _SIMPLE[form.kind][1](node)) is not None:
                 return found
-            if get_origin(kind) is list and isinstance(node, yaml.SequenceNode):
-                return self.value(node, kind, path)
-        names = " or ".join(_SIMPLE[kind][0] if kind in _SIMPLE else "a list of texts" for kind in kinds)
+            if form.sort == "list" and isinstance(node, yaml.SequenceNode):
+                return self.value(node, form, path)
+        names = " or ".join(_SIMPLE[one.kind][0] if one.sort == "simple" else "a list of texts" for one in forms)
         return self._wrong(node, names, path)
 
     def _choice(self, node: yaml.Node, choices: tuple[str, ...], path: str) -> Any:
@@ -171,17 +211,17 @@ class _Fitter:
         )  # fmt: skip
         return _MISFIT
 
-    def _list(self, node: yaml.Node, kind: Any, path: str) -> Any:
+    def _list(self, node: yaml.Node, form: _Form, path: str) -> Any:
         if not isinstance(node, yaml.SequenceNode):
             return self._wrong(node, "a list", path)
-        items = [self.value(item, kind, f"{path}[{index}]") for index, item in enumerate(node.value)]
+        items = [self.value(item, form, f"{path}[{index}]") for index, item in enumerate(node.value)]
         return _MISFIT if any(item is _MISFIT for item in items) else items
 
-    def _map(self, node: yaml.Node, kind: Any, path: str) -> Any:
+    def _map(self, node: yaml.Node, form: _Form, path: str) -> Any:
         if not isinstance(node, yaml.MappingNode):
             return self._wrong(node, "fields", path)
         whole = self._has_own_keys(node, path)
-        found = {str(key.value): self.value(value, kind, _joined(path, str(key.value))) for key, value in node.value}
+        found = {str(key.value): self.value(value, form, _joined(path, str(key.value))) for key, value in node.value}
         return found if whole and not any(item is _MISFIT for item in found.values()) else _MISFIT
 
     def _simple(self, node: yaml.Node, kind: type, path: str) -> Any:
@@ -209,7 +249,11 @@ class _Fitter:
         return _MISFIT
 
     def _place(self, node: yaml.Node) -> Place:
-        return Place(self._file, node.start_mark.line + 1)
+        line = node.start_mark.line + 1
+        place = self._places.get(line)
+        if place is None:
+            place = self._places[line] = Place(self._file, line)
+        return place
 
 
 def _joined(path: str, name: str) -> str:

@@ -21,7 +21,7 @@ from sloproof.slo.judging.confidence import events_needed, wilson
 from sloproof.slo.judging.ledger_counting import Requests, count_in_ledger
 from sloproof.slo.judging.loki_counting import LokiAsker, count_in_loki
 from sloproof.slo.judging.promql_counting import count_in_prometheus
-from sloproof.slo.judging.steps import MOMENTS, RECENT, Plan, plan_of
+from sloproof.slo.judging.steps import FINEST, MOMENTS, RECENT, Plan, plan_of
 from sloproof.slo.model import Budgeting, Calendar, NoData, Objective, Source
 from sloproof.slo.verdicts import Count, Interval, Judgement
 
@@ -37,7 +37,7 @@ class Sources:
     ledger: Requests | None = None
 
 
-def judge(objective: Objective, sources: Sources, at: datetime) -> Judgement:
+def judge(objective: Objective, sources: Sources, at: datetime, finest: timedelta = FINEST) -> Judgement:
     """Return the judgement of an objective at an instant.
 
     What cannot be asked is a verdict, too: `blocked` where a server does not answer or none was given, `error` where it
@@ -47,12 +47,13 @@ def judge(objective: Objective, sources: Sources, at: datetime) -> Judgement:
         objective: Of any source.
         sources: Who can be asked.
         at: Aware. What is asked for it later gives the same, as long as the samples are kept.
+        finest: Shortest moments of a short period; they have to hold a few scrapes.
     """
     try:
-        plan = plan_of(objective, at)
+        plan = plan_of(objective, at, finest)
     except SettingsError as error:
         return _unjudged(objective, at, Verdict.ERROR, str(error))
-    counter = _counter(objective, sources)
+    counter = counter_of(objective, sources)
     if counter is None:
         source = objective.source.value
         return _unjudged(objective, at, Verdict.BLOCKED, f"it is judged from {source}, and none was given", plan)
@@ -219,7 +220,8 @@ def _held_against(objective: Objective, counted: Counted, plan: Plan, sources: S
     return replace(counted, contradiction=counted.contradiction or found, queries=(*counted.queries, *truth.queries))
 
 
-def _counter(objective: Objective, sources: Sources) -> Callable[[Plan], Counted] | None:
+def counter_of(objective: Objective, sources: Sources) -> Callable[[Plan], Counted] | None:
+    """Return what counts an objective's events at the steps of a plan; None where nobody was given who knows."""
     prometheus, loki, ledger = sources.prometheus, sources.loki, sources.ledger
     match objective.source:
         case Source.PROMETHEUS if prometheus is not None:

@@ -24,11 +24,15 @@ RECENT = timedelta(minutes=5)
 
 _MS = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COARSE = tuple(
+FINEST = timedelta(minutes=1)
+"""Steps are no shorter unless asked for: each has to hold a few scrapes, and few are scraped more often than so."""
+
+_COARSE = tuple(timedelta(seconds=one) for one in (1, 2, 5, 10, 15, 30)) + tuple(
     timedelta(minutes=one) for one in (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10080)
 )
 # Finer steps in one question, rather than a question a step.
 _MOST_FINE = 60
+_MOST_SHORT = 2 * MOMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,13 @@ class Plan:
         return Window(self.runs[0].start, self.runs[-1].window.end)
 
 
-def plan_of(objective: Objective, at: datetime) -> Plan:
+def plan_of(objective: Objective, at: datetime, finest: timedelta = FINEST) -> Plan:
     """Return the steps that an objective is counted in at an instant.
 
     Args:
         objective: Of any budgeting method.
         at: Aware; what is below a millisecond is cut off, for no sample has it.
+        finest: Shortest steps of a short period.
 
     Raises:
         SettingsError: The instant is before the first period of the calendar.
@@ -92,12 +97,18 @@ def plan_of(objective: Objective, at: datetime) -> Plan:
     if objective.budgeting is not Budgeting.OCCURRENCES and objective.slice_length:
         return _sliced(objective, objective.slice_length, whole, at)
     length = at - whole.start
-    coarse = next((one for one in _COARSE if MOMENTS * one >= length), _COARSE[-1])
+    back = max((row.long for row in objective.rows), default=timedelta(0))
+    coarse = next((one for one in _COARSE if one >= _least(finest, back) and MOMENTS * one >= length), _COARSE[-1])
     # A period of minutes still has steps that hold a few scrapes.
     coarse = min(coarse, max(length, _MS))
     edges = {at - one for row in objective.rows for one in (row.long, row.short)}
     edges |= {at - min(RECENT, max(length, _MS)), whole.start} if length else {at - _MS}
     return Plan(Window(whole.start, at), whole, coarse, tuple(_runs(edges, at, coarse)))
+
+
+def _least(finest: timedelta, back: timedelta) -> timedelta:
+    """Return how short steps may be: those shorter than usual only where no row looks back over too many of them."""
+    return max(finest, min(back / _MOST_SHORT, FINEST))
 
 
 def _sliced(objective: Objective, length: timedelta, whole: Window, at: datetime) -> Plan:
