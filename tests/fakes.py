@@ -226,6 +226,10 @@ class FakeService(ServiceClient):
     def gauge_value(self, name: str) -> float:
         return self.gauge()
 
+    @property
+    def has_fault_switch(self) -> bool:
+        return True
+
     def faults(self) -> dict[str, Any]:
         return dict(self.set)
 
@@ -274,7 +278,7 @@ class FakeEnvironment:
 
     name = "fake"
     run_id = "run"
-    capabilities = frozenset({"processes", "stopping"})
+    capabilities = frozenset({"faults", "processes", "stopping"})
     instances: tuple[str, ...] = (INSTANCE,)
     addresses: Mapping[str, str] = {
         "service": f"http://{INSTANCE}", "prometheus": "http://127.0.0.1:1", "loki": "http://127.0.0.1:2",
@@ -324,6 +328,9 @@ class FakeEnvironment:
 
     def resume_component(self, component: str) -> None:
         self.did.append(f"resume {component}")
+
+    def load_command(self, process: int) -> tuple[str, ...] | None:
+        return None
 
     def keep_evidence(self, folder: Path) -> None:
         self.did.append(f"keep {folder.name}")

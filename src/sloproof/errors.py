@@ -10,6 +10,7 @@ SloproofError
 ├── QueryError               a server refused the question: fix the query
 ├── LoadError                the load driver could not do what was asked
 ├── LedgerError              the record of the load is damaged
+├── CapabilityError          the environment has not what the scenario needs: run it on another
 ├── DeadlineError            evidence did not arrive in time
 └── ExpectationError         the claim is false (also an AssertionError)
 """
@@ -60,6 +61,10 @@ class FeatureError(SloproofError):
 
 class ToolError(SloproofError):
     """A program of the environment can be had by none of the ways allowed."""
+
+
+class CapabilityError(SloproofError):
+    """The environment has not what a scenario needs; the scenario is skipped, with that reason."""
 
 
 class EnvironmentStartError(SloproofError):

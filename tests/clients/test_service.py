@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from sloproof.clients.service import ExposedSample, ServiceClient
-from sloproof.errors import QueryError, UnavailableError
+from sloproof.errors import CapabilityError, QueryError, UnavailableError
 from sloproof.settings import ServiceSettings
 from tests.clients.recorded import Answer, Asked, Transport, http, json_of
 
@@ -150,5 +150,5 @@ def test_faults_that_are_refused_or_missing_say_so() -> None:
     assert "s3cret" not in str(caught.value)
     with pytest.raises(UnavailableError, match="500"):
         service(Answer("", 500))[0].clear_faults()
-    with pytest.raises(QueryError, match="faults is not set"):
+    with pytest.raises(CapabilityError, match="has no fault switch"):
         service(Answer(), ServiceSettings(name="api", command=["x"]))[0].faults()

@@ -28,6 +28,16 @@ def test_fill_leaves_what_belongs_to_prometheus(tmp_path: Path, text: str) -> No
     assert filled(tmp_path, text, NAME="x") == text
 
 
+def test_fill_indents_lines_where_a_name_stands_alone(tmp_path: Path) -> None:
+    text = "a:\n  ${LINES}\nb: [${LINES}]\n${LINES}\n"
+
+    assert filled(tmp_path, text, LINES="- 1\n- 2") == "a:\n  - 1\n  - 2\nb: [- 1\n- 2]\n- 1\n- 2\n"
+
+
+def test_fill_leaves_nothing_where_a_name_that_stands_alone_is_empty(tmp_path: Path) -> None:
+    assert filled(tmp_path, "a:\n  ${NOTHING}\n  - 1\n", NOTHING="") == "a:\n\n  - 1\n"
+
+
 def test_fill_refuses_names_it_does_not_know_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         filled(tmp_path, "${WRONG} ${KNOWN} ${ALSO_WRONG} ${WRONG}", KNOWN="x")

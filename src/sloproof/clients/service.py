@@ -14,7 +14,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from sloproof.clients._http import Http, Reply
-from sloproof.errors import QueryError, UnavailableError
+from sloproof.errors import CapabilityError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,6 +182,11 @@ class ServiceClient:
         """Return the answer of the metrics path, in the older text format."""
         return self._http.checked(self._ask("GET", self._settings.metrics, {"Accept": "text/plain;version=0.0.4"}))
 
+    @property
+    def has_fault_switch(self) -> bool:
+        """Return whether faults can be planted."""
+        return self._settings.faults is not None
+
     def faults(self) -> dict[str, Any]:
         """Return the faults that are set."""
         return self._fault("GET", None)
@@ -197,7 +202,10 @@ class ServiceClient:
     def _fault(self, method: str, body: bytes | None) -> dict[str, Any]:
         path = self._settings.faults
         if path is None:
-            raise QueryError("expected a fault switch, but tool.sloproof.service.faults is not set")
+            raise CapabilityError(
+                "needs faults to be planted in the service, and it has no fault switch here",
+                hint="tool.sloproof.service.faults is its path; an attached service is never broken",
+            )
         headers = {"Content-Type": "application/json", "Connection": "close"}
         reply = self._switch.checked(self._switch.request(method, path, body=body, headers=headers))
         return msgspec.json.decode(reply.body, type=dict[str, Any]) if reply.body else {}

@@ -12,13 +12,23 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from sloproof.environment.attached import AttachedEnvironment
 from sloproof.environment.components import TOOLS, ExtraRules
+from sloproof.environment.kube.wish import CAPABILITIES as CLUSTER_CAPABILITIES
 from sloproof.environment.local import LocalEnvironment
 from sloproof.environment.lockfile import load_lock
 from sloproof.environment.progress_display import showing
 from sloproof.environment.toolchain import Tool, default_cache_dir, resolve
 from sloproof.platform_files import platform_file
 from sloproof.settings import Settings
+
+# What each backend can do, known before anything is started.
+CAPABILITIES_OF: Mapping[str, frozenset[str]] = {
+    "local": LocalEnvironment.capabilities,
+    "minikube": CLUSTER_CAPABILITIES,
+    "kube": CLUSTER_CAPABILITIES,
+    "attached": AttachedEnvironment.capabilities,
+}
 
 
 @dataclass(frozen=True, slots=True)

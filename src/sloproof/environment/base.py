@@ -14,6 +14,7 @@ CAPABILITIES: Mapping[str, str] = {
     "kubernetes": "a Kubernetes API: rolling updates, EndpointSlices, evictions",
     "grafana": "a running Grafana",
     "replicas": "more than one instance of the service",
+    "faults": "planting faults in the service",
     "stopping": "stopping components of the environment and starting them again",
     "processes": "signals to single programs of the environment: freezing, killing a worker, restarting in place",
 }
@@ -103,6 +104,9 @@ class Environment(Protocol):
 
     def resume_component(self, component: str) -> None:
         """Let a paused component go on (needs `processes`)."""
+
+    def load_command(self, process: int) -> tuple[str, ...] | None:
+        """Return the command that is a load's process by its number; None for one on this machine, as usual."""
 
     def keep_evidence(self, folder: Path) -> None:
         """Write down, in a folder, what is gone with the environment and says how it was beyond each log's end."""

@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,8 @@ import msgspec
 
 from sloproof.environment import receiver
 from sloproof.environment.leftovers import MARK
-from sloproof.environment.templates import fill
+from sloproof.environment.monitoring_files import config_texts, rule_texts
 from sloproof.errors import SettingsError
-from sloproof.platform_files import platform_file
 from sloproof.settings import Settings
 
 # What these keep goes with the run's folder, so at its end none of them is given the time to put it in order.
@@ -29,6 +28,7 @@ TOOLS = ("prometheus", "alertmanager", "loki", "promtail")
 # The Go programs start on heaps so small that they spend half their start collecting garbage; the limit keeps a long
 # run's memory where it was. Whoever sets these variables is obeyed.
 _GO_ENV = {"GOGC": "400", "GOMEMLIMIT": "512MiB"}
+_LOOPBACK = "127.0.0.1"
 _PORTS = (*NAMES, "loki_grpc", "promtail_grpc")
 
 
@@ -71,7 +71,7 @@ class Layout:
 
     def address(self, name: str) -> str:
         """Return `host:port` of a component."""
-        return f"127.0.0.1:{self.ports[name]}"
+        return f"{_LOOPBACK}:{self.ports[name]}"
 
     def url(self, name: str) -> str:
         """Return a component's base URL."""
@@ -88,7 +88,7 @@ def free_ports(names: Iterable[str] = _PORTS) -> dict[str, int]:
         ports = {}
         for name in names:
             holder = held.enter_context(socket.socket())
-            holder.bind(("127.0.0.1", 0))
+            holder.bind((_LOOPBACK, 0))
             ports[name] = int(holder.getsockname()[1])
         return ports
 
@@ -228,11 +228,26 @@ def _program(name: str) -> str:
     return found
 
 
+def _target(address: str, labels: Mapping[str, str] | None = None) -> str:
+    return _static_configs({"targets": [address], **({"labels": labels} if labels else {})})
+
+
+def _static_configs(config: Mapping[str, object]) -> str:
+    """Return lines of YAML that name what there is; JSON is YAML, and quotes what needs it."""
+    return f"static_configs:\n  - {msgspec.json.encode(config).decode()}"
+
+
 def _write_configuration(settings: Settings, layout: Layout) -> Path:
     """Fill in every configuration file and return the folder that holds them."""
     folder = layout.run_dir / "config"
     folder.mkdir(parents=True, exist_ok=True)
     service = settings.service
+    labels = {
+        "app": service.name,
+        "namespace": service.namespace,
+        "pod": pod_name(settings),
+        "container": service.name,
+    }
     values = {
         "SCRAPE_INTERVAL": settings.scrape.interval,
         "EVALUATION_INTERVAL": settings.scrape.evaluation,
@@ -248,24 +263,25 @@ def _write_configuration(settings: Settings, layout: Layout) -> Path:
         "LOKI_URL": layout.url("loki"),
         **{f"{name.upper()}_ADDRESS": layout.address(name) for name in NAMES},
         **{f"{name.upper()}_PORT": str(port) for name, port in layout.ports.items()},
+        "LISTEN_ADDRESS": _LOOPBACK,
+        "SERVICE_DISCOVERY": _target(layout.address("service"), labels),
+        "PROMTAIL_DISCOVERY": _target(layout.address("promtail")),
+        # Standard input brings the one pod's lines; its labels are those of its log on a node.
+        "LOG_DISCOVERY": _static_configs({"labels": labels}),
+        "LOG_WATCHING": "",
+        # The pod's log is written as containerd writes it.
+        "STAGES_BEFORE_CRI": "",
+        "STAGES_AFTER_CRI": "",
     }
     platform_dir = layout.root / settings.platform_dir if settings.platform_dir else None
-    for name in ("prometheus.yml", "alertmanager.yml", "loki.yml", "promtail.yml"):
-        (folder / name).write_text(fill(platform_file(platform_dir, f"local/{name}"), values), encoding="utf-8")
-    rules = folder / "rules"
-    rules.mkdir(exist_ok=True)
-    for path in _rule_files(platform_dir):
-        shutil.copyfile(path, rules / f"{path.stem}.yml")
+    for name, text in config_texts(platform_dir, values).items():
+        (folder / f"{name}.yml").write_text(text, encoding="utf-8")
     # Without tenants, Loki looks for rules in the folder of the one that it calls fake.
-    loki_rules = folder / "loki_rules" / "fake"
-    loki_rules.mkdir(parents=True, exist_ok=True)
-    for place, texts in ((rules, layout.rules.prometheus), (loki_rules, layout.rules.loki)):
+    for place, texts in (
+        (folder / "rules", {**rule_texts(platform_dir), **layout.rules.prometheus}),
+        (folder / "loki_rules" / "fake", layout.rules.loki),
+    ):
+        place.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (place / name).write_text(text, encoding="utf-8")
     return folder
-
-
-def _rule_files(platform_dir: Path | None) -> Iterator[Path]:
-    if platform_dir is not None:
-        for pattern in ("*.yml", "*.yaml"):
-            yield from sorted((platform_dir / "rules").glob(pattern))

@@ -69,7 +69,7 @@ class LocalEnvironment:
     """
 
     name = "local"
-    capabilities = frozenset({"processes", "stopping"})
+    capabilities = frozenset({"faults", "processes", "stopping"})
 
     def __init__(
         self,
@@ -336,6 +336,10 @@ class LocalEnvironment:
     def instances(self) -> tuple[str, ...]:
         """Return the `instance` label of the one instance of the service."""
         return (self.addresses["service"].removeprefix("http://"),)
+
+    def load_command(self, process: int) -> tuple[str, ...] | None:  # noqa: ARG002 - the protocol's
+        """Return None: the load is driven from here."""
+        return None
 
     def keep_evidence(self, folder: Path) -> None:
         """Do nothing: each component's log says it all."""

@@ -1,4 +1,7 @@
-"""Records what Alertmanager delivers. A program of its own, on the standard library alone: `receiver.py PORT FILE`."""
+"""Records what Alertmanager delivers.
+
+A program of its own, on the standard library alone: `receiver.py PORT FILE [HOST]`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+_LOOPBACK = "127.0.0.1"
 
 
 class Record:
@@ -82,21 +87,21 @@ def make_handler(record: Record) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def make_server(port: int, record: Record) -> ThreadingHTTPServer:
-    """Return a server on a loopback port that keeps its record there."""
+def make_server(port: int, record: Record, host: str = _LOOPBACK) -> ThreadingHTTPServer:
+    """Return a server on a port, of loopback unless told otherwise, that keeps its record there."""
 
     class Server(ThreadingHTTPServer):
         # With the usual five, a burst of notifications loses connections and comes a second late.
         request_queue_size = 128
 
-    return Server(("127.0.0.1", port), make_handler(record))
+    return Server((host, port), make_handler(record))
 
 
-def main(port: int, path: Path) -> None:
-    """Serve on loopback until told to end."""
-    with contextlib.closing(Record(path)) as record, make_server(port, record) as server:
+def main(port: int, path: Path, host: str = _LOOPBACK) -> None:
+    """Serve until told to end, on loopback unless told otherwise."""
+    with contextlib.closing(Record(path)) as record, make_server(port, record, host) as server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from sloproof.errors import SettingsError
 
 # Upper-case names only: `$1` and `${1}` belong to relabelling, `$__range` to dashboards.
 _NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+# A name that has a line for itself is found with its indentation.
+_PLACE = re.compile(r"^(?P<indent> *)\$\{(?P<block>[A-Z][A-Z0-9_]*)\}$|" + _NAME.pattern, re.MULTILINE)
 
 
 def fill(path: Path, values: Mapping[str, str]) -> str:
     """Return a file's text with every `${NAME}` replaced by its value.
+
+    Where a name has a line for itself, every line of the value gets the name's indentation.
 
     Raises:
         SettingsError: The file asks for a name that there is no value for.
@@ -27,4 +32,10 @@ def fill(path: Path, values: Mapping[str, str]) -> str:
             known=", ".join(sorted(values)),
             hint="a name in braces and capitals is filled in by the environment",
         )
-    return _NAME.sub(lambda found: values[found.group(1)], text)
+
+    def value(found: re.Match[str]) -> str:
+        if found["block"] is None:
+            return values[found[3]]
+        return textwrap.indent(values[found["block"]], found["indent"])
+
+    return _PLACE.sub(value, text)

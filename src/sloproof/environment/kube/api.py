@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from http.client import IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -20,7 +22,15 @@ from sloproof.errors import QueryError, SettingsError, SloproofError, Unavailabl
 
 T = TypeVar("T")
 _TIMEOUT = (5.0, 30.0)
-_GONE, _TOO_MANY, _SERVER_ERROR, _BAD_REQUEST, _NOT_FOUND = 410, 429, 500, 400, 404
+# How much later than asked a server may end a watch.
+_WATCH_LATE = 10.0
+_REDIRECT, _NOT_FOUND, _GONE, _TOO_MANY, _SERVER_ERROR = 300, 404, 410, 429, 500
+# What a failed exchange is called, by what lies in it; the first that fits.
+_KINDS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
+    ("refused", (ConnectionRefusedError,)),
+    ("timeout", (TimeoutError, urllib3.exceptions.TimeoutError)),
+    ("reset", (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, RemoteDisconnected, IncompleteRead)),
+)
 _APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 FIELD_MANAGER = "sloproof"
@@ -61,9 +71,12 @@ class KubeApi:
             made = config.new_client_from_config(  # type: ignore[no-untyped-call]
                 config_file=str(kubeconfig) if kubeconfig else None, context=context, persist_config=False
             )
-        except (config.ConfigException, OSError) as error:
+        # The client checks a file's form only where it trips over it.
+        except (
+            config.ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError
+        ) as error:  # fmt: skip
             raise SettingsError(
-                f"expected a kubeconfig with the context {context!r}, but {error}",
+                f"expected a kubeconfig with the context {context!r}, but {_one_line(str(error))}",
                 where=kubeconfig or "$KUBECONFIG, else ~/.kube/config",
                 hint="kubectl config get-contexts lists those that there are",
             ) from error
@@ -81,7 +94,7 @@ class KubeApi:
             QueryError: The API refuses; `status` is 404 where there is no such object.
             UnavailableError: No answer, or one that is not of that kind.
         """
-        return self._decode(self.request("GET", path, query=query), kind, path)
+        return self.decode(self.request("GET", path, query=query), kind, path)
 
     def find(self, path: str, kind: type[T]) -> T | None:
         """Return an object, None where there is none; errors as `get`."""
@@ -148,11 +161,13 @@ class KubeApi:
         """
         asked = {**query, "watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds)}
         asked["allowWatchBookmarks"] = "true"
-        response = self._send("GET", path, asked, None, "application/json", (5.0, seconds + 10.0))
+        response = self._send("GET", path, asked, None, "application/json", (_TIMEOUT[0], seconds + _WATCH_LATE))
         # The answer's own connection: closed whole, because the rest of a watch cannot be drained.
         try:
-            if response.status >= _BAD_REQUEST:
-                self._check("GET", path, response.status, response.read())
+            if response.status >= _REDIRECT:
+                with self._reading("GET", path):
+                    told = response.read()
+                self._check("GET", path, response.status, told)
             rest = b""
             while True:
                 with self._reading("GET", path):
@@ -171,12 +186,17 @@ class KubeApi:
         self._client.rest_client.pool_manager.clear()
 
     def _event(self, line: bytes, path: str) -> WatchEvent:
-        event = self._decode(line, WatchEvent, path)
+        event = self.decode(line, WatchEvent, path)
         if event.type == "ERROR":
-            status = self._decode(bytes(event.object), _Status, path)
+            status = self.decode(event.object, _Status, path)
             if status.code == _GONE:
                 raise GoneError("expected a watch to go on, but its begin is too far back", path=path)
-            raise UnavailableError(f"expected a watch to go on, but {status.message}", kind="status", path=path)
+            raise UnavailableError(
+                f"expected a watch to go on, but {_one_line(status.message)}",
+                kind="status",
+                status=status.code or None,
+                path=path,
+            )
         return event
 
     def _send(
@@ -202,7 +222,7 @@ class KubeApi:
                 url,
                 body=None if body is None else msgspec.json.encode(body),
                 headers=header_params,
-                timeout=urllib3.Timeout(*timeout),
+                timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
                 preload_content=False,
                 retries=False,
                 redirect=False,
@@ -213,23 +233,23 @@ class KubeApi:
     def _reading(self, method: str, path: str) -> Iterator[None]:
         try:
             yield
-        except (urllib3.exceptions.HTTPError, OSError, ApiException) as error:
-            kind = "timeout" if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) else "connect"
+        except (urllib3.exceptions.HTTPError, OSError, ApiException, config.ConfigException) as error:
             raise UnavailableError(
-                f"expected the Kubernetes API to answer, but {error}",
-                kind=kind,
+                f"expected the Kubernetes API to answer, but {_one_line(str(error))}",
+                kind=_kind_of(error),
                 asked=f"{method} {path}",
                 context=self.context,
                 server=self.server,
             ) from error
 
     def _check(self, method: str, path: str, status: int, data: bytes) -> None:
-        if status < _BAD_REQUEST:
+        if status < _REDIRECT:
             return
         try:
             told = msgspec.json.decode(data, type=_Status).message
         except msgspec.DecodeError:
-            told = data[:500].decode(errors="replace")
+            told = ""
+        told = _one_line(told or data[:500].decode(errors="replace")) or "with no reason"
         asked = f"{method} {path}"
         if status == _GONE:
             raise GoneError("expected a watch to begin, but its begin is too far back", path=path)
@@ -243,7 +263,13 @@ class KubeApi:
             )
         raise QueryError(f"the Kubernetes API refused: {told}", status=status, asked=asked, context=self.context)
 
-    def _decode(self, data: bytes, kind: type[T], path: str) -> T:
+    @staticmethod
+    def decode(data: bytes | msgspec.Raw, kind: type[T], path: str) -> T:
+        """Return JSON of an API, from a path, read as `kind`.
+
+        Raises:
+            UnavailableError: It is not of that kind.
+        """
         try:
             return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:
@@ -251,5 +277,18 @@ class KubeApi:
                 f"expected an answer of the Kubernetes API, but {error}",
                 kind="protocol",
                 asked=path,
-                got=data[:300].decode(errors="replace"),
+                got=bytes(data)[:300].decode(errors="replace"),
             ) from error
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _kind_of(error: BaseException) -> str:
+    """Return what a failed exchange is called; the transport wraps what happened several times."""
+    chain: list[BaseException] = [error]
+    for one in chain:
+        inner = (*one.args, one.__cause__, one.__context__)
+        chain += [each for each in inner if isinstance(each, BaseException) and each not in chain]
+    return next((name for name, types in _KINDS if any(isinstance(one, types) for one in chain)), "connect")

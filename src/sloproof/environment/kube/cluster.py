@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
-from urllib.parse import quote
 
 from sloproof.environment.kube.api import GoneError, KubeApi
 from sloproof.environment.kube.objects import (
@@ -22,8 +22,9 @@ from sloproof.environment.kube.objects import (
     Service,
     Version,
     Workload,
+    WorkloadList,
 )
-from sloproof.errors import DeadlineError, EnvironmentStartError, QueryError, UnavailableError
+from sloproof.errors import DeadlineError, EnvironmentStartError, QueryError, SloproofError, UnavailableError
 
 T = TypeVar("T")
 # Who made an object, and for which run: nothing without the first is ever deleted.
@@ -44,7 +45,7 @@ HOPELESS = frozenset(
 )
 _KINDS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 _WATCH_SECONDS = 20
-_CONFLICT = 409
+_NOT_FOUND, _CONFLICT = 404, 409
 _LEAST_TURN = 0.05
 
 
@@ -85,16 +86,17 @@ class Cluster:
         return self.api.find(f"/api/v1/namespaces/{name}", Namespace)
 
     def claim_namespace(self, name: str, run_id: str) -> None:
-        """Make a namespace that is ours, or take over one that is.
+        """Make a namespace that is ours, or take over one that is; one on its way out is awaited first.
 
         Raises:
-            EnvironmentStartError: There is one of that name which sloproof has not made, or which is on its way out.
+            EnvironmentStartError: There is one of that name which sloproof has not made.
+            DeadlineError: One on its way out is not gone in time.
         """
         path = f"/api/v1/namespaces/{name}"
         labels = {**MADE_BY, RUN_LABEL: run_id}
         there = self.api.find(path, Namespace)
         if there is not None and there.metadata.deletion_timestamp is not None:
-            self._await_gone(path, name)
+            self._await_gone(there)
             there = None
         if there is None:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
@@ -132,18 +134,34 @@ class Cluster:
             return
         if not self.is_ours(there):
             raise EnvironmentStartError(f"expected to delete a namespace of sloproof's own, but {name} is not")
-        # By its own identity: one of the same name that somebody made in the meantime is left alone.
-        self.api.request("DELETE", path, body={"preconditions": {"uid": there.metadata.uid}})
-        self._await_gone(path, name, timeout)
+        try:
+            # By its own identity: one of the same name that somebody made in the meantime is left alone.
+            self.api.request("DELETE", path, body={"preconditions": {"uid": there.metadata.uid}})
+        except QueryError as error:
+            # It went meanwhile, it is on its way, or it is another one now: looking again tells.
+            if error.status not in (_NOT_FOUND, _CONFLICT):
+                raise
+        self._await_gone(there, timeout)
 
-    def _await_gone(self, path: str, name: str, timeout: timedelta = timedelta(seconds=90)) -> None:
-        end = time.monotonic() + timeout.total_seconds()
-        while (there := self.api.find(path, Namespace)) is not None:
+    def _await_gone(self, namespace: Namespace, timeout: timedelta = timedelta(seconds=90)) -> None:
+        """Return once that very namespace is gone, whether or not there is another of its name."""
+        meta, silence = namespace.metadata, ""
+        seconds = timeout.total_seconds()
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                there = self.find_namespace(meta.name)
+                if there is None or there.metadata.uid != meta.uid:
+                    return
+                meta, silence = there.metadata, ""
+            except UnavailableError as error:
+                silence = error.headline
             if time.monotonic() > end:
                 raise DeadlineError(
-                    f"expected the namespace {name} to be gone within {timeout.total_seconds():g} s, but it is there",
-                    deleted_at=there.metadata.deletion_timestamp or "never",
-                    hint=f"kubectl get all,events -n {name} --context {self.api.context} shows what holds it",
+                    f"expected the namespace {meta.name} to be gone within {seconds:g} s, but it is there",
+                    deleted_at=meta.deletion_timestamp or "never",
+                    last_error=silence,
+                    hint=f"kubectl get all,events -n {meta.name} --context {self.api.context} shows what holds it",
                 )
             time.sleep(_LEAST_TURN * 4)
 
@@ -183,10 +201,11 @@ class Cluster:
         end = time.monotonic() + timeout.total_seconds()
         path = f"/api/v1/namespaces/{namespace}/pods"
         pods: tuple[Pod, ...] = ()
+        silence = ""
         while True:
             try:
                 found = self._pod_list(namespace, selector)
-                pods = tuple(sorted(found.items, key=lambda pod: pod.name))
+                pods, silence = tuple(sorted(found.items, key=lambda pod: pod.name)), ""
                 check(pods)
                 if satisfied(pods):
                     return pods
@@ -194,14 +213,19 @@ class Cluster:
                 if rest <= 0:
                     break
                 self._await_change(path, selector, found.metadata.resource_version, rest)
-            except (GoneError, UnavailableError):
+            except (GoneError, UnavailableError) as error:
+                silence = error.headline
                 if time.monotonic() > end:
-                    raise
+                    break
                 time.sleep(_LEAST_TURN)
+        events: tuple[Event, ...] = ()
+        with contextlib.suppress(SloproofError):  # not being told why does not change that it did not come
+            events = self.events(namespace)[-8:]
         raise DeadlineError(
             f"expected {what} within {timeout.total_seconds():g} s, but it did not come",
             pods="\n".join(map(pod_text, pods)) or "none",
-            events="\n".join(event_text(one) for one in self.events(namespace)[-8:]),
+            last_error=silence,
+            events="\n".join(map(event_text, events)),
             context=self.api.context,
         )
 
@@ -230,13 +254,18 @@ class Cluster:
             data = self.api.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query=query)
         except QueryError:  # it has not started yet, or there was none before
             return ()
-        return tuple(data.decode(errors="replace").splitlines())
+        # Broken as bytes: what else Unicode takes for the end of a line is part of one.
+        return tuple(line.decode(errors="replace") for line in data.splitlines())
 
     # Workloads
 
     def workload(self, namespace: str, kind: str, name: str) -> Workload | None:
         """Return a Deployment, StatefulSet or DaemonSet; None where there is none of that name."""
         return self.api.find(self._workload_path(namespace, kind, name), Workload)
+
+    def workloads(self, namespace: str, kind: str) -> tuple[Workload, ...]:
+        """Return a namespace's workloads of one kind."""
+        return tuple(self.api.get(f"/apis/apps/v1/namespaces/{namespace}/{_KINDS[kind]}", WorkloadList).items)
 
     def patch_workload(self, namespace: str, kind: str, name: str, body: Mapping[str, object]) -> None:
         """Change part of a workload."""
@@ -263,7 +292,7 @@ class Cluster:
         found = self.api.get(
             f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
             EndpointSliceList,
-            labelSelector=f"kubernetes.io/service-name={quote(service, safe='')}",
+            labelSelector=f"kubernetes.io/service-name={service}",
         )
         return tuple(one for each in found.items for one in each.endpoints or ())
 
@@ -283,8 +312,9 @@ def pod_text(pod: Pod) -> str:
         state = "terminating"
     else:
         state = trouble_of(pod) or pod.status.phase or "unknown"
-    restarts = f", restarted {pod.restarts} times" if pod.restarts else ""
-    return f"{pod.name}: {state}{restarts}"
+    times = "once" if pod.restarts == 1 else f"{pod.restarts} times"
+    restarts = f", restarted {times}" if pod.restarts else ""
+    return " ".join(f"{pod.name}: {state}{restarts}".split())
 
 
 def trouble_of(pod: Pod) -> str:
@@ -294,8 +324,10 @@ def trouble_of(pod: Pod) -> str:
         last = f" (last ended: {ended.reason or 'ended'}, exit code {ended.exit_code})" if ended else ""
         if waiting is not None and waiting.reason not in ("", "ContainerCreating", "PodInitializing"):
             return f"{waiting.reason}: {waiting.message or one.image}{last}"
-        if one.state.terminated is not None:
-            return f"{one.state.terminated.reason}, exit code {one.state.terminated.exit_code}"
+        now = one.state.terminated
+        # A container that prepares the others has to end; only how it ends can be what is wrong.
+        if now is not None and (now.exit_code or one not in pod.status.init_container_statuses):
+            return f"{now.reason or 'ended'}, exit code {now.exit_code}"
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
             return f"{condition.reason}: {condition.message}"
@@ -303,8 +335,13 @@ def trouble_of(pod: Pod) -> str:
 
 
 def hopeless(pods: Sequence[Pod]) -> Pod | None:
-    """Return a pod that will not get ready by waiting: its image cannot be had, it crashes, it fits on no node."""
+    """Return a pod that will not get ready by waiting: its image cannot be had, it crashes, it fits on no node.
+
+    One on its way out need not get ready, whatever is wrong with it.
+    """
     for pod in pods:
+        if pod.metadata.deletion_timestamp is not None:
+            continue
         for one in (*pod.status.init_container_statuses, *pod.status.container_statuses):
             if one.state.waiting is not None and one.state.waiting.reason in HOPELESS:
                 return pod
@@ -318,4 +355,4 @@ def event_text(event: Event) -> str:
     """Return an event in one line."""
     when = f"{event.time:%H:%M:%S}" if event.time else "--:--:--"
     about = f"{event.involved_object.kind}/{event.involved_object.name}"
-    return f"{when} {event.type} {event.reason} {about}: {event.message}"
+    return " ".join(f"{when} {event.type} {event.reason} {about}: {event.message}".split())

@@ -23,7 +23,7 @@ def write_diagnosis(cluster: Cluster, namespace: str, folder: Path) -> None:
     _write(folder / "pods.txt", [pod_text(pod) for pod in pods])
     _write(folder / "events.txt", [event_text(event) for event in cluster.events(namespace)])
     for pod in pods:
-        for container in pod.status.container_statuses:
+        for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
             for previous in (False, True):
                 if previous and not container.restart_count:
                     continue

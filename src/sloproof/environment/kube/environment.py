@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from sloproof.environment.base import ComponentStatus
@@ -22,9 +22,17 @@ from sloproof.environment.kube.lease import NamespaceLease
 from sloproof.environment.kube.objects import Pod
 from sloproof.environment.kube.parts import Part
 from sloproof.environment.kube.pod_watch import PodWatch
-from sloproof.errors import ComponentExitedError, DeadlineError, EnvironmentStartError, SloproofError
+from sloproof.environment.kube.wish import CAPABILITIES
+from sloproof.errors import (
+    ComponentExitedError,
+    DeadlineError,
+    EnvironmentStartError,
+    SloproofError,
+    UnavailableError,
+)
 from sloproof.settings import Settings
 
+T = TypeVar("T")
 OBSERVER = "sloproof-observer"
 # What no node offers: a DaemonSet that asks for it has no pods.
 _NOWHERE = {"sloproof/stopped": "true"}
@@ -33,13 +41,22 @@ _OK = 200
 
 
 class Installation(Protocol):
-    """What stands in the namespace."""
+    """What stands in the namespace.
+
+    Attributes:
+        faults_token: Bearer token of the service's fault switch, once it is installed; empty where it has none.
+    """
+
+    faults_token: str
 
     def install(self) -> Sequence[Part]:
         """Bring images and releases there, and return the components; what is there already is brought up to date."""
 
     def uninstall(self) -> None:
         """Take the releases away, with what they made outside of the namespace."""
+
+    def load_command(self, process: int) -> tuple[str, ...] | None:
+        """Return the command of a load process in the cluster; None where the load is driven from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +87,15 @@ class KubeEnvironment:
         name: The backend's name.
         settings: The project's settings.
         run_id: Names the run.
-        access: The ways into the cluster.
-        installation: What is installed.
+        open_cluster: Gives the ways into the cluster; may take minutes, where it has to be made first.
+        installation: What is installed, given those ways.
         evidence: Folder for what a failed start leaves to look at; None to keep nothing.
-        faults_token: Bearer token of the service's fault switch.
         keep: Leave everything as it is at the end.
         reuse: Bring what is there up to date, instead of beginning with an empty namespace.
-        after: Called at the very end, once the namespace is gone or left.
+        after: Called at the very end, once the namespace is gone or left, with whether all is to be kept.
     """
 
-    capabilities = frozenset({"kubernetes", "stopping"})
+    capabilities = CAPABILITIES
 
     def __init__(
         self,
@@ -87,35 +103,57 @@ class KubeEnvironment:
         name: str,
         settings: Settings,
         run_id: str,
-        access: Access,
-        installation: Installation,
+        open_cluster: Callable[[], Access],
+        installation: Callable[[Access], Installation],
         evidence: Path | None = None,
-        faults_token: str = "",
         keep: bool = False,
         reuse: bool = False,
-        after: Callable[[], None] = lambda: None,
+        after: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.run_id = run_id
-        self.faults_token = faults_token
-        self.access = access
+        self.faults_token = ""
         self.addresses: Mapping[str, str] = {}
         self.timings: dict[str, timedelta] = {}
         self.namespace = settings.service.namespace
-        self.cluster = Cluster(KubeApi(access.kubeconfig, access.context))
-        self.proxy = ServiceProxy(access.kubectl, self.namespace)
         self._settings = settings
-        self._installation = installation
+        self._open_cluster = open_cluster
+        self._make_installation = installation
         self._evidence = evidence
         self._keep = keep
         self._reuse = reuse
         self._after = after
-        self._lease = NamespaceLease(self.cluster.api, self.namespace)
+        self._access: Access | None = None
+        self._cluster: Cluster | None = None
+        self._installation: Installation | None = None
+        self._proxy: ServiceProxy | None = None
+        self._lease: NamespaceLease | None = None
         self._watch: PodWatch | None = None
         self._parts: dict[str, Part] = {}
         self._stopped: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
         self._is_ours = False
+
+    @property
+    def access(self) -> Access:
+        """Return the ways into the cluster."""
+        return self._started(self._access)
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the cluster."""
+        return self._started(self._cluster)
+
+    @property
+    def proxy(self) -> ServiceProxy:
+        """Return the way to Services and pods of the namespace."""
+        return self._started(self._proxy)
+
+    @staticmethod
+    def _started(what: T | None) -> T:
+        if what is None:
+            raise UnavailableError("expected a running environment, but it was not started or is stopped")
+        return what
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -139,13 +177,20 @@ class KubeEnvironment:
             raise
 
     def _start(self, begin: float) -> None:
+        access = self._access = self._open_cluster()
+        cluster = self._cluster = Cluster(KubeApi(access.kubeconfig, access.context))
+        self._time("cluster", begin)
+        installation = self._installation = self._make_installation(access)
+        lease = self._lease = NamespaceLease(cluster.api, self.namespace)
+        self._proxy = ServiceProxy(access.kubectl, self.namespace)
         if not self._reuse:
-            self._clear()
+            self._clear(lease, installation)
         self.cluster.claim_namespace(self.namespace, self.run_id)
-        self._lease.take()
+        lease.take()
         self._is_ours = True
         self._time("namespace", begin)
-        self._parts = {part.name: part for part in self._installation.install()}
+        self._parts = {part.name: part for part in installation.install()}
+        self.faults_token = installation.faults_token
         self._time("releases installed", begin)
         watch = self._watch = PodWatch(KubeApi(self.access.kubeconfig, self.access.context), self.namespace)
         watch.start()
@@ -155,13 +200,13 @@ class KubeEnvironment:
         self._await_answers(list(self._parts), begin)
         self._accept_restarts()
 
-    def _clear(self) -> None:
+    def _clear(self, lease: NamespaceLease, installation: Installation) -> None:
         """Begin with nothing: what a killed run has left is taken away first, unless its run lives."""
         there = self.cluster.find_namespace(self.namespace)
         if there is None or not self.cluster.is_ours(there):
             return  # there is nothing, or claiming it will say whose it is
-        self._lease.check()
-        self._installation.uninstall()
+        lease.check()
+        installation.uninstall()
         self.cluster.delete_namespace(self.namespace)
 
     def _find_addresses(self) -> Mapping[str, str]:
@@ -243,16 +288,19 @@ class KubeEnvironment:
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
-        self.proxy.stop()
+        if self._proxy is not None:
+            self._proxy.stop()
+        # What there is to end is forgotten only once it has ended, so that an interrupted stop can be taken up again.
         if self._is_ours:
-            self._lease.release()
             if not self._keep:
-                self._installation.uninstall()
+                self._started(self._installation).uninstall()
                 self.cluster.delete_namespace(self.namespace)
+            self._started(self._lease).release()
             self._is_ours = False
-        self._after()
-        self._after = lambda: None
-        self.cluster.api.close()
+        self._after(self._keep)
+        if self._cluster is not None:
+            self._cluster.api.close()
+            self._cluster = None
 
     def detach(self) -> None:
         """Let go of it and leave it running; see `Environment.detach`."""
@@ -351,6 +399,10 @@ class KubeEnvironment:
         """Start it again if it was stopped; nothing is ever frozen here."""
         if component in self._stopped:
             self.start_component(component)
+
+    def load_command(self, process: int) -> tuple[str, ...] | None:
+        """Return the command of a load process in the cluster; see `Environment.load_command`."""
+        return self._started(self._installation).load_command(process)
 
     def file(self, name: str) -> Path | None:  # noqa: ARG002 - the protocol's
         """Return None: the files are on the cluster's nodes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 import time
@@ -12,12 +11,14 @@ from pathlib import Path
 from threading import Thread
 
 from sloproof.environment.leftovers import dying_with_parent
-from sloproof.errors import EnvironmentStartError, UnavailableError
+from sloproof.errors import EnvironmentStartError, ToolError, UnavailableError
 
 _SERVING = re.compile(rb"Starting to serve on [^ ]*:(\d+)")
 _START_SECONDS = 10.0
 _STOP_SECONDS = 2.0
 _RESTART_PAUSE = 0.1
+# All that it is for; whoever else is on this machine gets no more of the cluster through it.
+_PATHS = "^/api/v1/namespaces/[^/]+/(services|pods)/[^/]+/proxy(/|$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Kubectl:
 
         Raises:
             UnavailableError: It fails or takes too long; carries its last words.
+            ToolError: There is no such program.
         """
         try:
             done = subprocess.run(
@@ -62,7 +64,10 @@ class Kubectl:
                 f"expected kubectl {arguments[0]} to end within {seconds:g} s, but it did not",
                 kind="timeout",
                 command=" ".join(arguments),
+                said=(error.stderr or b"").decode(errors="replace")[-1500:],
             ) from error
+        except OSError as error:
+            raise _not_to_be_run(self.program, error) from error
         if done.returncode:
             raise UnavailableError(
                 f"expected kubectl {arguments[0]} to succeed, but it ended with status {done.returncode}",
@@ -101,11 +106,14 @@ class ServiceProxy:
 
     def url(self, service: str, port: int, namespace: str | None = None) -> str:
         """Return the base URL of a Service's port."""
-        return f"http://127.0.0.1:{self._port}/api/v1/namespaces/{namespace or self._namespace}/services/{service}:{port}/proxy"
+        return self._url(namespace or self._namespace, f"services/{service}:{port}")
 
     def pod_url(self, pod: str, port: int) -> str:
         """Return the base URL of one pod's port, ready or not."""
-        return f"http://127.0.0.1:{self._port}/api/v1/namespaces/{self._namespace}/pods/{pod}:{port}/proxy"
+        return self._url(self._namespace, f"pods/{pod}:{port}")
+
+    def _url(self, namespace: str, what: str) -> str:
+        return f"http://127.0.0.1:{self._port}/api/v1/namespaces/{namespace}/{what}/proxy"
 
     def check(self) -> None:
         """Start it again, on the same port, if it has ended.
@@ -128,24 +136,23 @@ class ServiceProxy:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            with contextlib.suppress(OSError):
-                process.stdout.close()
 
     def _spawn(self) -> None:
-        command = self._kubectl.argv("proxy", f"--port={self._port}", "--address=127.0.0.1")
-        process = self._process = subprocess.Popen(
-            [*dying_with_parent(), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(self._kubectl.environ),
-            start_new_session=True,
-        )
-        assert process.stdout is not None
+        where = [f"--port={self._port}", "--address=127.0.0.1", f"--accept-paths={_PATHS}"]
+        try:
+            process = self._process = subprocess.Popen(
+                [*dying_with_parent(), *self._kubectl.argv("proxy", *where)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(self._kubectl.environ),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _not_to_be_run(self._kubectl.program, error) from error
         # kubectl says one line once it serves; a thread reads on, so that it never waits for a reader.
         said: list[bytes] = []
-        reader = Thread(target=lambda: said.extend(iter(process.stdout.readline, b"")), daemon=True)  # type: ignore[union-attr]
+        reader = Thread(target=_collect, args=(process, said), name="what kubectl proxy says", daemon=True)
         reader.start()
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and process.poll() is None:
@@ -156,8 +163,21 @@ class ServiceProxy:
             time.sleep(0.01)
         process.kill()
         process.wait()
+        reader.join(_STOP_SECONDS)
         raise EnvironmentStartError(
             f"expected kubectl proxy to serve within {_START_SECONDS:g} s, but it does not",
             context=self._kubectl.context,
+            status=process.returncode,
             said=b"".join(said).decode(errors="replace"),
         )
+
+
+def _collect(process: subprocess.Popen[bytes], said: list[bytes]) -> None:
+    """Keep what a program says until it ends."""
+    assert process.stdout is not None
+    with process.stdout as lines:
+        said.extend(lines)
+
+
+def _not_to_be_run(program: Path, error: OSError) -> ToolError:
+    return ToolError(f"expected to run kubectl, but {error.strerror}", program=program)

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event, Thread
 
 import msgspec
@@ -34,7 +35,16 @@ class _Lease(msgspec.Struct, frozen=True):
 def identity() -> str:
     """Return who this process is: `host/pid/start`, with the start in seconds of the epoch."""
     me = psutil.Process()
-    return f"{socket.gethostname()}/{me.pid}/{me.create_time():.0f}"
+    return f"{_host()}/{me.pid}/{me.create_time():.0f}"
+
+
+def _host() -> str:
+    """Return what no other set of process ids has: containers often share a name, and always a machine."""
+    marks = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").partition("-")[0])
+        marks.append(f"{Path('/proc/self/ns/pid').stat().st_ino}")
+    return "-".join(marks)
 
 
 class NamespaceLease:
@@ -101,13 +111,17 @@ class NamespaceLease:
             self._ended.set()
             self._thread.join()
             with contextlib.suppress(SloproofError):
-                self._api.delete(f"{self._path}/{NAME}")
+                there = self._api.find(f"{self._path}/{NAME}", _Lease)
+                if there is not None and there.spec.holder_identity == self._holder:
+                    # Only as it was seen: whoever took it over in the meantime keeps it.
+                    only = {"uid": there.metadata.uid, "resourceVersion": there.metadata.resource_version}
+                    self._api.request("DELETE", f"{self._path}/{NAME}", body={"preconditions": only})
 
     def _is_held(self, spec: _Spec) -> bool:
         if spec.holder_identity in ("", self._holder) or spec.renew_time is None:
             return False
         host, _, process = spec.holder_identity.partition("/")
-        if host == socket.gethostname() and not _lives(process):
+        if host == _host() and not _lives(process):
             return False
         return self._now() - spec.renew_time < _FRESH
 
@@ -145,5 +159,6 @@ class NamespaceLease:
 def _lives(process: str) -> bool:
     pid, _, started = process.partition("/")
     with contextlib.suppress(psutil.Error, ValueError):
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) <= 1
+        found = psutil.Process(int(pid))
+        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - float(started)) <= 1
     return False

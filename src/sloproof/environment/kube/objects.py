@@ -93,10 +93,18 @@ class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
     init_container_statuses: list[ContainerStatus] = []
 
 
+class Container(msgspec.Struct, frozen=True):
+    """What of a container's wish is used."""
+
+    name: str
+    image: str = ""
+
+
 class PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     """What of a pod's wish is used."""
 
     node_name: str = ""
+    containers: list[Container] = []
 
 
 class Pod(msgspec.Struct, frozen=True):
@@ -123,6 +131,12 @@ class Pod(msgspec.Struct, frozen=True):
         return sum(one.restart_count for one in self.status.container_statuses)
 
 
+class Bookmark(msgspec.Struct, frozen=True):
+    """What a watch's bookmark carries: an object with nothing in it but the version of the collection."""
+
+    metadata: Meta
+
+
 class PodList(msgspec.Struct, frozen=True):
     """Pods, and the version of the collection."""
 
@@ -130,10 +144,17 @@ class PodList(msgspec.Struct, frozen=True):
     items: list[Pod]
 
 
+class Selector(msgspec.Struct, frozen=True, rename="camel"):
+    """Which pods are a workload's."""
+
+    match_labels: dict[str, str] = {}
+
+
 class WorkloadSpec(msgspec.Struct, frozen=True):
     """What is wished of a workload."""
 
     replicas: int = 1
+    selector: Selector = Selector()
 
 
 class WorkloadStatus(msgspec.Struct, frozen=True, rename="camel"):

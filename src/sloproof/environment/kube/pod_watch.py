@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Event, Lock, Thread
 
-import msgspec
-
-from sloproof.environment.kube.api import GoneError, KubeApi
-from sloproof.environment.kube.objects import Pod, PodList
+from sloproof.environment.kube.api import KubeApi, WatchEvent
+from sloproof.environment.kube.objects import Bookmark, Pod, PodList
 from sloproof.errors import SloproofError
 
 _WATCH_SECONDS = 30
@@ -69,21 +67,28 @@ class PodWatch:
         while not self._ended.is_set():
             try:
                 version = version or self._list()
+            except SloproofError as error:
+                self._error = error
+                self._ended.wait(_PAUSE_SECONDS)
+                continue
+            try:
                 for event in self._api.watch(self._path, version=version, seconds=_WATCH_SECONDS):
                     if self._ended.is_set():
                         return
-                    pod = msgspec.json.decode(event.object, type=Pod)
-                    version = pod.metadata.resource_version or version
-                    self._note(event.type, pod)
-            except GoneError:
+                    version = self._note(event) or version
+            except SloproofError:
+                # A watch that breaks off hides nothing: what it missed is in the next list, or that one fails, too.
                 version = ""
-            except SloproofError as error:
-                self._error, version = error, ""
                 self._ended.wait(_PAUSE_SECONDS)
 
-    def _note(self, kind: str, pod: Pod) -> None:
+    def _note(self, event: WatchEvent) -> str:
+        """Take in a change and return the version that it made."""
+        if event.type == "BOOKMARK":
+            return self._api.decode(event.object, Bookmark, self._path).metadata.resource_version
+        pod = self._api.decode(event.object, Pod, self._path)
         with self._lock:
-            if kind == "DELETED":
+            if event.type == "DELETED":
                 self._pods.pop(pod.name, None)
-            elif kind in ("ADDED", "MODIFIED"):
+            else:
                 self._pods[pod.name] = pod
+        return pod.metadata.resource_version

@@ -1,0 +1,157 @@
+"""Makes environments in clusters: in one that is there, or in a Minikube profile of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sloproof.environment.backends import Wish, find_tools, state_file
+from sloproof.environment.components import TOOLS
+from sloproof.environment.kube.context_guard import allowed_context
+from sloproof.environment.kube.environment import Access, KubeEnvironment
+from sloproof.environment.kube.helm import Helm
+from sloproof.environment.kube.helm_program import find_helm
+from sloproof.environment.kube.image_supply import ImageSupply, Loader, no_loader, running
+from sloproof.environment.kube.installation import ChartInstallation
+from sloproof.environment.kube.kubectl import Kubectl
+from sloproof.environment.kube.minikube import Minikube
+from sloproof.environment.kube.minikube_wish import load_wish
+from sloproof.environment.kube.wish import ClusterWish
+from sloproof.environment.progress_display import showing
+from sloproof.environment.toolchain import Tool, default_cache_dir
+from sloproof.errors import SloproofError, ToolError
+from sloproof.platform_files import platform_file
+
+
+def make(name: str, wish: Wish, cluster: ClusterWish, evidence: Path) -> KubeEnvironment:
+    """Return an environment that is not started yet.
+
+    Args:
+        name: `kube` or `minikube`.
+        wish: What is asked of any environment.
+        cluster: What is asked of one in a cluster.
+        evidence: Folder for what a failed start leaves to look at.
+
+    Raises:
+        SettingsError: The cluster must not be used, or was not named.
+        ToolError: helm or kubectl cannot be had.
+    """
+    return (_Minikube if name == "minikube" else _Kube)(wish, cluster, evidence).environment()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kube:
+    """A cluster that is there."""
+
+    wish: Wish
+    cluster: ClusterWish
+    evidence: Path
+
+    def environment(self) -> KubeEnvironment:
+        path, context = allowed_context(self.cluster.context, self.cluster.kubeconfig, self.wish.environ)
+        access = Access(path, context, self.kubectl(path, context), self.cluster.node_host)
+        loader = running(self.cluster.image_load, self.wish.environ) if self.cluster.image_load else no_loader
+        return self.made("kube", lambda: access, loader)
+
+    def made(
+        self,
+        name: str,
+        open_cluster: Callable[[], Access],
+        loader: Loader,
+        after: Callable[[bool], None] = lambda _: None,
+    ) -> KubeEnvironment:
+        wish, cluster = self.wish, self.cluster
+        platform_dir = wish.root / wish.settings.platform_dir if wish.settings.platform_dir else None
+        with showing(Console(stderr=True)) as progress:
+            helm = find_helm(
+                platform_dir, environ=wish.environ, progress=progress, mirror=wish.tools_mirror,
+                offline=wish.tools_offline,
+            )  # fmt: skip
+        tools = self.tools()
+        images = ImageSupply(
+            root=wish.root,
+            platform_dir=platform_dir,
+            settings=wish.settings.kube,
+            cluster=cluster,
+            tools={name: tool.path for name, tool in tools.items()},
+            cache=default_cache_dir(wish.environ) / "images",
+            environ=wish.environ,
+            load=loader,
+        )
+
+        def installation(access: Access) -> ChartInstallation:
+            return ChartInstallation(
+                settings=wish.settings,
+                root=wish.root,
+                platform_dir=platform_dir,
+                access=access,
+                helm=Helm(helm, kubeconfig=access.kubeconfig, context=access.context, environ=wish.environ),
+                images=images,
+                rules=wish.rules,
+                load_workers=cluster.load_workers,
+            )
+
+        return KubeEnvironment(
+            name=name,
+            settings=wish.settings,
+            run_id=wish.run_id,
+            open_cluster=open_cluster,
+            installation=installation,
+            evidence=self.evidence,
+            keep=cluster.keep,
+            reuse=cluster.reuse,
+            after=after,
+        )
+
+    def tools(self) -> Mapping[str, Tool]:
+        """Return the programs that images are packed from."""
+        return find_tools(self.wish, Console(stderr=True), TOOLS) if self.cluster.tool_images == "tools" else {}
+
+    def kubectl(self, kubeconfig: Path, context: str) -> Kubectl:
+        found = shutil.which("kubectl", path=self.wish.environ.get("PATH", os.defpath))
+        if found is None:
+            raise ToolError(
+                "expected the program kubectl on PATH, found none",
+                hint="every distribution has it; it is also an asset of each Kubernetes release",
+            )
+        return Kubectl(Path(found), kubeconfig, context, self.wish.environ)
+
+
+class _Minikube(_Kube):
+    """A profile of our own."""
+
+    def environment(self) -> KubeEnvironment:
+        wish, cluster = self.wish, self.cluster
+        platform_dir = wish.root / wish.settings.platform_dir if wish.settings.platform_dir else None
+        wanted = load_wish(
+            platform_file(platform_dir, "minikube.yaml"), profile=cluster.profile, extra_args=cluster.minikube_args
+        )
+        state_dir = state_file(wish.root, wish.environ).parent / "minikube"
+        minikube = Minikube(cluster.minikube, state_dir=state_dir, environ=wish.environ)
+        self.kubectl(minikube.kubeconfig(cluster.profile), cluster.profile)  # refuses before anything is started
+        hold = contextlib.ExitStack()
+
+        def open_cluster() -> Access:
+            with showing(Console(stderr=True)) as progress:
+                found = minikube.ensure(
+                    wanted, reuse=cluster.reuse, progress=progress, failure_log=self.evidence / "minikube.log"
+                )
+            kubectl = self.kubectl(found.kubeconfig, cluster.profile)
+            return Access(found.kubeconfig, cluster.profile, kubectl, cluster.node_host or found.node_ip)
+
+        def load(archive: Path, tag: str) -> None:
+            minikube.load_image(cluster.profile, archive, tag)
+
+        def after(kept: bool) -> None:  # noqa: FBT001 - the environment's own word
+            hold.close()
+            if not kept:
+                with contextlib.suppress(SloproofError):
+                    minikube.delete(cluster.profile)
+
+        return self.made("minikube", open_cluster, load, after)
