@@ -7,7 +7,7 @@ Feature: Counters across a restart
     Then the request counter tells all of them, across exactly one reset
     And the service was unseen for at most "5 s"
 
-  @needs_stopping @serial
+  @needs_processes @serial
   Scenario: In-flight requests finish before a drained service ends
     Given every query takes "300 ms" longer
     And load of 40 requests a second to GET "/api/users"

@@ -7,7 +7,7 @@ Feature: The service's processes
     Then requests sent, counted and logged agree
     And nothing is in flight
 
-  @needs_stopping @serial
+  @needs_processes @serial
   Scenario: A service that is told to end says that it drains
     Given load of 20 requests a second to GET "/"
     When the service is told to end after "100 ms" of that load

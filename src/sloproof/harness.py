@@ -86,6 +86,7 @@ class Harness:
         self.note_slo = on_slo  # whether it ends the scenario is for `judge` to say
         self._watching = watching
         self._down: dict[str, str] = {}
+        self._scrape_interval: timedelta | None = None
         self._last: Anchor | None = None
         self._is_accounted = False  # nothing was sent since the last anchor
         self._background: RunningLoad | None = None
@@ -276,9 +277,12 @@ class Harness:
     def scrape_interval(self) -> timedelta:
         """Return how often the service is scraped, as Prometheus says it does."""
         own = [target for target in self.clients.prometheus.targets() if target.job == self.settings.service.name]
-        if not own:
+        if own:
+            self._scrape_interval = max(target.scrape_interval for target in own)
+        if self._scrape_interval is None:
             raise UnavailableError("expected Prometheus to scrape the service, but it has no such target")
-        return max(target.scrape_interval for target in own)
+        # Where targets are discovered, a service that is gone has none; how often it was scraped is known all the same.
+        return self._scrape_interval
 
     @property
     def instances(self) -> tuple[str, ...]:

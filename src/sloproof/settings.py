@@ -170,6 +170,8 @@ class KubeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         build_args: Build arguments.
         port: The port that the service listens on in its pod.
         start_seconds: How long everything may take to be ready once it is installed.
+        ship_seconds: Bound from a line being written to Loki answering with it, there: a shipper that is new on its
+            node looks for files first.
     """
 
     stack: str = "light"
@@ -180,6 +182,7 @@ class KubeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     build_args: dict[str, str] = {}
     port: int = 8000
     start_seconds: float = 180.0
+    ship_seconds: float = 10.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -203,6 +206,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     platform_dir: str | None = None
     features_dir: str = "features"
     reports_dir: str = "reports"
+
+    def in_cluster(self) -> Settings:
+        """Return the settings as they are for an environment in a cluster."""
+        ship = max(self.logs.ship_seconds, self.kube.ship_seconds)
+        return msgspec.structs.replace(self, logs=msgspec.structs.replace(self.logs, ship_seconds=ship))
 
     def endpoint_of(self, path: str) -> str:
         """Return the `endpoint` label value under which a request to this path is counted."""
@@ -302,6 +310,7 @@ def _check_numbers(settings: Settings, path: Path) -> None:
         "slo.rate": settings.slo.rate,
         "kube.port": settings.kube.port,
         "kube.start_seconds": settings.kube.start_seconds,
+        "kube.ship_seconds": settings.kube.ship_seconds,
         **{f"load.mix[{place}].weight": one.weight for place, one in enumerate(settings.load.mix)},
     }
     for key, number in above_zero.items():

@@ -93,12 +93,13 @@ class Driver:
             self._children.append(ChildProcess(self._commands(len(self._children))))
         return self._children[:count]
 
-    def begin(self, profile: Profile, name: str) -> RunningLoad:
+    def begin(self, profile: Profile, name: str, *, base_url: str | None = None) -> RunningLoad:
         """Begin a load and return while it runs; others may run at the same time.
 
         Args:
             profile: What to drive.
             name: What it is called in the ledger and in reports.
+            base_url: Where its requests go; None for where the driver's go.
 
         Raises:
             SettingsError: The profile cannot be driven, or one of its requests cannot be sent.
@@ -123,7 +124,7 @@ class Driver:
                 profile=profile,
                 process=process,
                 ledger=str(ledgers[process]),
-                base_url=self._base_url,
+                base_url=base_url or self._base_url,
                 header=self._header,
                 id_prefix=f"{self._run_id}-{number}-{process}",
                 clock=clock,

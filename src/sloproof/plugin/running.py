@@ -79,6 +79,8 @@ def begin(session: pytest.Session) -> None:
         # Scenarios that need no environment run all the same; the first that does is told.
         config.stash[REFUSAL] = error
         return
+    if "kubernetes" in CAPABILITIES_OF.get(options.environment, ()):
+        settings = settings.in_cluster()
     take_running(config, settings, options)
     prepared = prepare(config, options)
     reports = _reports(config, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from sloproof.environment.base import ComponentStatus
 from sloproof.environment.kube.api import KubeApi
@@ -22,6 +20,7 @@ from sloproof.environment.kube.lease import NamespaceLease
 from sloproof.environment.kube.objects import Pod
 from sloproof.environment.kube.parts import Part
 from sloproof.environment.kube.pod_watch import PodWatch
+from sloproof.environment.kube.routes import NOWHERE, ServiceRoutes, answer
 from sloproof.environment.kube.wish import CAPABILITIES
 from sloproof.errors import (
     ComponentExitedError,
@@ -33,9 +32,6 @@ from sloproof.errors import (
 from sloproof.settings import Settings
 
 T = TypeVar("T")
-OBSERVER = "sloproof-observer"
-# What no node offers: a DaemonSet that asks for it has no pods.
-_NOWHERE = {"sloproof/stopped": "true"}
 _POLL_SECONDS = 0.05
 _OK = 200
 
@@ -80,7 +76,7 @@ class KubeEnvironment:
     """The service and its monitoring in a cluster; implements `Environment`.
 
     The service is asked through a NodePort that leads to its pod whether it is ready or not, as a process on this
-    machine would be; the Service of its chart, which readiness gates, is what Kubernetes scenarios look at. The
+    machine would be; the address `gate` leads to ready ones only, and is what Kubernetes scenarios look at. The
     monitoring is asked through the API's service proxy.
 
     Args:
@@ -127,6 +123,7 @@ class KubeEnvironment:
         self._cluster: Cluster | None = None
         self._installation: Installation | None = None
         self._proxy: ServiceProxy | None = None
+        self._routes: ServiceRoutes | None = None
         self._lease: NamespaceLease | None = None
         self._watch: PodWatch | None = None
         self._parts: dict[str, Part] = {}
@@ -210,16 +207,16 @@ class KubeEnvironment:
         self.cluster.delete_namespace(self.namespace)
 
     def _find_addresses(self) -> Mapping[str, str]:
-        service = self._parts["service"]
-        observer = self.cluster.apply_service(self.namespace, _observer(service), OBSERVER)
-        nodes = self.cluster.nodes()
-        host = self.access.node_host or next((node.internal_ip for node in nodes if node.internal_ip), "")
+        host = self.access.node_host or next(
+            (node.internal_ip for node in self.cluster.nodes() if node.internal_ip), ""
+        )
+        routes = self._routes = ServiceRoutes(self.cluster, self.namespace, host)
         found = {
             part.name: self.proxy.url(part.service, part.port)
             for part in self._parts.values()
             if part.service and part.name != "service"
         }
-        return {"service": f"http://{host}:{observer.spec.ports[0].node_port}", **found}
+        return {**routes.hook_up(self._parts["service"]), **found}
 
     def _await_ready(self, names: Sequence[str], begin: float) -> None:
         """Wait until a pod of each component is ready; one that cannot get ready ends the wait."""
@@ -266,12 +263,12 @@ class KubeEnvironment:
         while waiting:
             self.check_alive()
             for name in list(waiting):
-                answer = _ask(self.addresses[name] + self._parts[name].ready)
-                if answer == _OK:
+                said = answer(self.addresses[name] + self._parts[name].ready)
+                if said == _OK:
                     del waiting[name]
                     self._time(name, begin)
                 else:
-                    waiting[name] = str(answer)
+                    waiting[name] = str(said)
             if waiting and time.monotonic() > end:
                 name, last = next(iter(waiting.items()))
                 raise EnvironmentStartError(
@@ -361,10 +358,12 @@ class KubeEnvironment:
     def stop_component(self, component: str, how: signal.Signals = signal.SIGTERM) -> None:
         """End all pods of a component on purpose, and wait for it."""
         part = self._parts[component]
+        if component == "service":
+            self._started(self._routes).unhook(part)
         if component not in self._stopped:
             there = self.cluster.workload(self.namespace, part.kind, part.workload)
             self._stopped[component] = there.spec.replicas if there is not None else 1
-        body = _placement(_NOWHERE) if part.kind == "DaemonSet" else {"spec": {"replicas": 0}}
+        body = _placement(NOWHERE) if part.kind == "DaemonSet" else {"spec": {"replicas": 0}}
         self.cluster.patch_workload(self.namespace, part.kind, part.workload, body)
         if how == signal.SIGKILL:
             for pod in part.pods(self._pods()):
@@ -379,12 +378,14 @@ class KubeEnvironment:
         part = self._parts[component]
         begin = time.monotonic()
         body = (
-            _placement(dict.fromkeys(_NOWHERE))
+            _placement(dict.fromkeys(NOWHERE))
             if part.kind == "DaemonSet"
             else {"spec": {"replicas": self._stopped.get(component, 1)}}
         )
         self.cluster.patch_workload(self.namespace, part.kind, part.workload, body)
         self._await_ready([component], begin)
+        if component == "service":
+            self._started(self._routes).hook_up(part)
         self._stopped.pop(component, None)
         self._accept_restarts()
         self._await_answers([component], begin)
@@ -430,33 +431,5 @@ class KubeEnvironment:
         self.timings[part] = timedelta(seconds=time.monotonic() - begin)
 
 
-def _observer(service: Part) -> dict[str, object]:
-    """Return a Service that leads to the service's pods whether they are ready or not."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": OBSERVER, "labels": {"app.kubernetes.io/managed-by": "sloproof"}},
-        "spec": {
-            "type": "NodePort",
-            "publishNotReadyAddresses": True,
-            "selector": dict(service.labels),
-            "ports": [{"name": "http", "port": service.port, "targetPort": service.port, "protocol": "TCP"}],
-        },
-    }
-
-
 def _placement(labels: Mapping[str, str | None]) -> dict[str, object]:
     return {"spec": {"template": {"spec": {"nodeSelector": dict(labels)}}}}
-
-
-def _ask(url: str) -> int | str:
-    """Return the status that a URL answers with, or why there is no answer."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=2)
-    try:
-        connection.request("GET", parts.path)
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return f"{type(error).__name__}: {error}"
-    finally:
-        connection.close()

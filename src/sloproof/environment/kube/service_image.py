@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -96,14 +98,13 @@ def _told_archive(output: str, reference: str) -> Path | None:
 def _run(
     command: Sequence[str], environ: Mapping[str, str], seconds: float, on_progress: Callable[[timedelta], None]
 ) -> Ended:
-    try:
-        ended = run(command, environ=environ, seconds=seconds, on_progress=on_progress)
-    except OSError as error:
+    if shutil.which(command[0], path=environ.get("PATH", os.defpath)) is None:
         raise SettingsError(
-            f"expected a program that builds images, but {command[0]}: {error.strerror}",
+            f"expected a program that builds images, found no {command[0]}",
             command=" ".join(command),
             next="install it, name another by --image-build, or a published image by `image` in [tool.sloproof.kube]",
-        ) from error
+        )
+    ended = run(command, environ=environ, seconds=seconds, on_progress=on_progress)
     if ended.is_late or ended.status != 0:
         how = f"it did not end within {seconds:g} s" if ended.is_late else f"it ended with status {ended.status}"
         raise EnvironmentStartError(
