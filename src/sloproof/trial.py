@@ -29,9 +29,11 @@ class Trial:
     Attributes:
         harness: Sends, waits, observes, judges.
         responses: Answers to requests sent one at a time, oldest first.
-        changed_at: When the last fault or repair took effect; what "within" counts from.
+        changed_at: When the last fault or repair began to take effect; what "within" counts from.
+        change_took: How long after that it may have taken effect at the latest: a pod goes on serving for a while.
         quiet: The stretch of healthy load before the fault, where a step has waited for one.
         fault_began: When the fault began that an alert was seen to fire on.
+        fault_took: How long that fault took to take effect.
         answers: What watched probes said, by kind.
         truth: What was really so meanwhile.
         drain: What readiness said while the service was told to end.
@@ -40,9 +42,11 @@ class Trial:
     harness: Harness
     responses: list[Response] = field(default_factory=list)
     changed_at: datetime | None = None
+    change_took: timedelta = timedelta(0)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     quiet: Window | None = None
     fault_began: datetime | None = None
+    fault_took: timedelta = timedelta(0)
     answers: dict[ProbeKind, list[ProbeAnswer]] = field(default_factory=dict)
     truth: list[TruthSpan] = field(default_factory=list)
     drain: tuple[ProbeSample, ...] = ()
@@ -144,13 +148,17 @@ class Trial:
         """Add faults to those the scenario has set already; the service obeys before this returns."""
         self._faults.update(faults)
         self.harness.clients.service.set_faults(self._faults)
-        self.changed_at = datetime.now(UTC)
+        self.changed(datetime.now(UTC))
 
     def clear_faults(self) -> None:
         """End every fault."""
         self._faults.clear()
         self.harness.clients.service.clear_faults()
-        self.changed_at = datetime.now(UTC)
+        self.changed(datetime.now(UTC))
+
+    def changed(self, at: datetime, took: timedelta = timedelta(0)) -> None:
+        """Note a fault or a repair, and how long it took to take effect."""
+        self.changed_at, self.change_took = at, took
 
     @contextmanager
     def watching(self, *kinds: ProbeKind) -> Iterator[None]:

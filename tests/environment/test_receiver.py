@@ -151,3 +151,15 @@ def test_a_taken_port_ends_the_program_and_says_so(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert "address already in use" in done.stderr.lower()
+
+
+def test_receiver_listens_where_it_is_told_to(tmp_path: Path) -> None:
+    """On loopback, unless it stands in a pod."""
+    hosts = []
+    for host in ((), ("0.0.0.0",)):
+        record = Record(tmp_path / "notifications.jsonl")
+        with make_server(0, record, *host) as server:
+            hosts.append(server.server_address[0])
+        record.close()
+
+    assert hosts == ["127.0.0.1", "0.0.0.0"]

@@ -55,8 +55,17 @@ def find_rule(groups: Sequence[RuleGroup], name: str) -> tuple[RuleGroup, Rule]:
     )
 
 
-def bounds_of(harness: Harness, name: str) -> AlertBounds:
-    """Return the bounds of an alert, computed from the running configuration."""
+def bounds_of(
+    harness: Harness, name: str, *, broke_in: timedelta = timedelta(0), mended_in: timedelta = timedelta(0)
+) -> AlertBounds:
+    """Return the bounds of an alert, computed from the running configuration.
+
+    Args:
+        harness: The harness.
+        name: The alert's name.
+        broke_in: How long its cause took to take effect; each bound counts from the order for it.
+        mended_in: The same of its cause's end.
+    """
     groups = harness.clients.prometheus.rule_groups()
     group, rule = find_rule(groups, name)
     window = _window(rule.query, groups)
@@ -68,10 +77,12 @@ def bounds_of(harness: Harness, name: str) -> AlertBounds:
         f"window {format_duration(window)} + scrape {format_duration(scrape)}"
         f" + 2 x evaluation {format_duration(evaluation)}"
     )
-    firing = seen + rule.hold + group.interval + SLACK
+    firing = seen + rule.hold + group.interval + SLACK + broke_in
     firing_text = f"{parts} + for {format_duration(rule.hold)} + evaluation {format_duration(group.interval)}"
+    firing_text += f" + taking effect {format_duration(broke_in)}" if broke_in else ""
     slack = f" + slack {format_duration(SLACK)}"
-    cleared = seen + rule.keep_firing + SLACK
+    cleared = seen + rule.keep_firing + SLACK + mended_in
+    parts += f" + taking effect {format_duration(mended_in)}" if mended_in else ""
     if rule.keep_firing:
         parts += f" + keep firing for {format_duration(rule.keep_firing)}"
     return AlertBounds(
@@ -131,12 +142,21 @@ def delivered_since(harness: Harness, name: str, status: str, since: datetime) -
     return min(times, default=None)
 
 
-def lifecycle(harness: Harness, name: str, quiet: Window, fault: Window, until: datetime) -> tuple[Finding, ...]:
-    """Judge an alert's whole life: quiet before the fault, firing, delivered, resolved."""
+def lifecycle(
+    harness: Harness,
+    name: str,
+    quiet: Window,
+    fault: Window,
+    until: datetime,
+    *,
+    broke_in: timedelta = timedelta(0),
+    mended_in: timedelta = timedelta(0),
+) -> tuple[Finding, ...]:
+    """Judge an alert's whole life: quiet before the fault, firing, delivered, resolved; see `bounds_of`."""
     if harness.clients.receiver is None:
         raise SettingsError("expected a receiver of notifications, but this environment has none")
     prometheus = harness.clients.prometheus
-    bounds = bounds_of(harness, name)
+    bounds = bounds_of(harness, name, broke_in=broke_in, mended_in=mended_in)
     _, rule = find_rule(prometheus.rule_groups(), name)
     selector = f'ALERTS{{alertname="{name}"}}'
     stretch = Window(quiet.start, until)

@@ -48,7 +48,7 @@ def has_been_quiet(trial: Trial, name: str, length: timedelta) -> None:
 def fires(trial: Trial, name: str) -> None:
     """Judge the first firing sample against window + scrape + evaluations + `for`, from the fault's begin."""
     since = _since(trial)
-    bound = alerts.bounds_of(trial.harness, name).firing
+    bound = alerts.bounds_of(trial.harness, name, broke_in=trial.change_took).firing
     _await(
         trial,
         f"alert {name} fires in time",
@@ -56,14 +56,15 @@ def fires(trial: Trial, name: str) -> None:
         since,
         lambda: alerts.firing_since(trial.harness, name, since, datetime.now(UTC)),
     )
-    trial.fault_began = since
+    trial.fault_began, trial.fault_took = since, trial.change_took
 
 
 @then(parsers.parse('a page for alert "{name:text}" is delivered within its bound', TYPES))
 def delivered(trial: Trial, name: str) -> None:
     """Judge the notification's arrival at its receiver against the firing bound + group wait."""
     since = trial.fault_began or _since(trial)
-    bound = alerts.bounds_of(trial.harness, name).delivered
+    took = trial.fault_took if trial.fault_began else trial.change_took
+    bound = alerts.bounds_of(trial.harness, name, broke_in=took).delivered
     _await(
         trial,
         f"a page for alert {name} is delivered in time",
@@ -82,7 +83,7 @@ def clears(trial: Trial, name: str) -> None:
             "expected an earlier step to have seen the alert fire, but none has",
             hint=f'add: Then alert "{name}" fires within its bound',
         )
-    bound = alerts.bounds_of(trial.harness, name).resolved
+    bound = alerts.bounds_of(trial.harness, name, mended_in=trial.change_took).resolved
     _await(
         trial,
         f"the all-clear of alert {name} is delivered in time",
@@ -92,7 +93,17 @@ def clears(trial: Trial, name: str) -> None:
     )
     until = trial.harness.anchor(rules=True).at
     quiet = trial.quiet or Window(trial.started_at, began)
-    trial.harness.judge(*alerts.lifecycle(trial.harness, name, quiet, Window(began, ended), until))
+    trial.harness.judge(
+        *alerts.lifecycle(
+            trial.harness,
+            name,
+            quiet,
+            Window(began, ended),
+            until,
+            broke_in=trial.fault_took,
+            mended_in=trial.change_took,
+        )
+    )
 
 
 @then("no alert was pending or firing since then")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ from sloproof.errors import SettingsError
 PLATFORM = Path(__file__).parents[3] / "platform"
 
 
-def values(chart: str, runtime: str = "containerd", **rules: dict[str, str]) -> dict[str, Any]:
+def values(
+    chart: str, runtime: str = "containerd", images: dict[str, str] | None = None, **rules: dict[str, str]
+) -> dict[str, Any]:
     delivery = Delivery(
         platform_dir=PLATFORM,
         namespace="shop",
         runtime=runtime,
         scrape_interval="200ms",
         evaluation_interval="300ms",
-        receiver_url="http://receiver:8080",
+        receiver_image="local/python:3.11",
         rules=ExtraRules(**rules),
+        images=images or {},
     )
     return community_values(chart, delivery)
 
@@ -39,8 +43,24 @@ def test_prometheus_gets_every_rule_file_and_the_alertmanagers_configuration() -
         "/etc/config/prometheus.yml"
     }
     assert made["server"]["global"]["evaluation_interval"] == "300ms"
+    kinds = [json.loads(text)["kind"] for text in made["extraManifests"]]
+    assert kinds == ["Deployment", "Service", "ConfigMap"]
     receiver = made["alertmanager"]["config"]["receivers"][0]
     assert receiver["webhook_configs"][0]["url"] == "http://receiver:8080/webhook"
+
+
+def test_images_stand_in_the_place_of_the_charts_own() -> None:
+    images = {"prometheus": "reg.example:5000/prom:1", "loki": "local/loki:2", "promtail": "reg.example/promtail:3"}
+    prometheus = values("prometheus", images=images)
+    assert prometheus["server"]["image"] == {"repository": "reg.example:5000/prom", "tag": "1"}
+    assert prometheus["configmapReload"]["prometheus"]["enabled"] is False
+    assert values("loki", images=images)["loki"]["image"] == {
+        "registry": "docker.io",
+        "repository": "local/loki",
+        "tag": "2",
+    }
+    assert values("promtail", images=images)["image"]["registry"] == "reg.example"
+    assert "configmapReload" not in values("prometheus")
 
 
 def test_loki_gets_rules_where_its_ruler_looks_for_them() -> None:

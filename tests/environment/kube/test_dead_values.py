@@ -104,6 +104,17 @@ def test_a_key_that_a_later_file_says_otherwise_is_dead_in_the_earlier_one(check
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("later", ["args: [{a: 1}]\n", "args: []\n", "args: null\n"])
+def test_a_list_of_a_later_file_wins_whole(checked: Checked, later: str) -> None:
+    report = checked("args:\n  - cri: 1\n  - x: {z: 2}\n", later)
+    assert [str(each.key) for each in report.dead if each.key.file.name == "values0.yaml"] == [
+        "args[0].cri",
+        "args[1].x.z",
+    ]
+    assert {each.why.partition(" ")[2] for each in report.dead} == {"says otherwise, and wins"}
+
+
+@pytest.mark.slow
 def test_a_remark_allows_a_dead_key_and_must_be_true(checked: Checked) -> None:
     report = checked(
         """\

@@ -21,27 +21,28 @@ from sloproof.environment.kube.kubectl import Kubectl, ServiceProxy
 from sloproof.environment.leftovers import dying_with_parent
 from sloproof.errors import EnvironmentStartError, ToolError, UnavailableError
 
-# Speaks as kubectl does; its verb says how it fares, and `proxy` looks that up in a file beside it.
-PROGRAM = """#!{python} -I
-import http.server, os, pathlib, sys, time
+# Speaks as kubectl does; its verb says how it fares, and `proxy` looks that up in a file beside it. What hangs is a
+# shell, which has said what it says long before it is ended, however busy the machine is.
+SHELL = """#!/bin/sh
+case "$*" in *hang*) echo so far >&2; exec sleep 60;; esac
+read -r how < "${{0%/*}}/how"
+case "$how $*" in silent*proxy*) echo W0301 a warning >&2; exec sleep 60;; esac
+exec {python} -I "$0.py" "$@"
+"""
+PROGRAM = """
+import http.server, os, pathlib, sys
 here = pathlib.Path(__file__).parent
 words = [word for word in sys.argv[1:] if not word.startswith("-")]
-verb = next(word for word in words if word in ("get", "fail", "hang", "cat", "proxy"))
+verb = next(word for word in words if word in ("get", "fail", "cat", "proxy"))
 if verb == "get":
     sys.exit(print("an answer", os.environ.get("MARK")))
 elif verb == "cat":
     sys.exit(print(sys.stdin.read()[::-1], end=""))
 elif verb == "fail":
     sys.exit("x" * 2000 + " error: no such thing")
-elif verb == "hang":
-    print("so far", file=sys.stderr, flush=True)
-    time.sleep(60)
-how = (here / "how").read_text()
-if how == "dies":
+if (here / "how").read_text() == "dies\\n":
     sys.exit("error: no such context")
 print("W0301 a warning", file=sys.stderr, flush=True)
-if how == "silent":
-    time.sleep(60)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -51,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         print("x" * 100_000, flush=True)
 port = int(next(word for word in sys.argv if word.startswith("--port=")).partition("=")[2])
 with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-    print(f"Starting to serve on 127.0.0.1:{{server.server_address[1]}}", flush=True)
+    print(f"Starting to serve on 127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()
 """
 STARTER = """
@@ -68,9 +69,10 @@ time.sleep(60)
 @pytest.fixture
 def kubectl(tmp_path: Path) -> Kubectl:
     program = tmp_path / "kubectl"
-    program.write_text(PROGRAM.format(python=sys.executable))
+    program.write_text(SHELL.format(python=sys.executable))
     program.chmod(0o755)
-    (tmp_path / "how").write_text("serves")
+    (tmp_path / "kubectl.py").write_text(PROGRAM)
+    (tmp_path / "how").write_text("serves\n")
     return Kubectl(program, tmp_path / "config", "dev", {"PATH": "/usr/bin:/bin", "MARK": "inherited"})
 
 
@@ -179,7 +181,7 @@ def test_proxy_that_says_much_is_not_held_up(proxy: ServiceProxy) -> None:
 
 
 def test_proxy_that_dies_at_once_tells_what_it_said(proxy: ServiceProxy, kubectl: Kubectl) -> None:
-    (kubectl.program.parent / "how").write_text("dies")
+    (kubectl.program.parent / "how").write_text("dies\n")
     with pytest.raises(EnvironmentStartError, match="kubectl proxy to serve") as caught:
         proxy.start()
     assert caught.value.details["said"] == "error: no such context\n"
@@ -190,7 +192,7 @@ def test_proxy_that_never_serves_is_ended(
     proxy: ServiceProxy, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kubectl_module, "_START_SECONDS", 0.5)
-    (kubectl.program.parent / "how").write_text("silent")
+    (kubectl.program.parent / "how").write_text("silent\n")
     with pytest.raises(EnvironmentStartError, match=r"within 0\.5 s") as caught:
         proxy.start()
     assert caught.value.details["said"] == "W0301 a warning\n"

@@ -63,9 +63,9 @@ PLAIN = {
     "DaemonSet": 1,
     "Service": 4,
     "ConfigMap": 7,
-    "ServiceAccount": 2,
-    "Role": 2,
-    "RoleBinding": 2,
+    "ServiceAccount": 1,
+    "Role": 1,
+    "RoleBinding": 1,
 }
 
 
@@ -147,19 +147,18 @@ def test_nobody_but_the_shipper_is_root(rendered: Renderer) -> None:
         else:
             assert spec["securityContext"]["runAsNonRoot"] is True
             assert "add" not in security["capabilities"]
-        reads_pods = container["name"] in {"prometheus", "promtail"}
-        assert spec.get("automountServiceAccountToken", True) is reads_pods
+        # Only Prometheus asks the API for anything.
+        assert spec.get("automountServiceAccountToken", True) is (container["name"] == "prometheus")
 
 
-def test_roles_reach_as_far_as_the_namespace(rendered: Renderer) -> None:
+def test_role_reaches_as_far_as_the_namespace(rendered: Renderer) -> None:
     objects = rendered()
 
-    for name in ("prometheus", "promtail"):
-        assert named(objects, "Role", name)["rules"] == [
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-        ]
-        (subject,) = named(objects, "RoleBinding", name)["subjects"]
-        assert subject == {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
+    assert named(objects, "Role", "prometheus")["rules"] == [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    ]
+    (subject,) = named(objects, "RoleBinding", "prometheus")["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": "prometheus", "namespace": NAMESPACE}
 
 
 @pytest.mark.parametrize(("runtime", "places"), [("containerd", {"/var/log/pods"}), ("cri-o", {"/var/log/pods"}), ("docker", {"/var/log/pods", "/var/lib/docker/containers"})])  # fmt: skip

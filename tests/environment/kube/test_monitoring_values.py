@@ -59,7 +59,7 @@ def test_prometheus_finds_the_namespaces_annotated_pods_once_each() -> None:
     # A pod that is not ready is running, and its counters count.
     assert kept[2]["regex"] == "Pending|Succeeded|Failed"
     targets = [rule["target_label"] for rule in found["relabel_configs"] if "action" not in rule]
-    assert targets == ["__metrics_path__", "app", "namespace", "pod", "container", "job"]
+    assert targets == ["__metrics_path__", "app", "job", "namespace", "pod", "container"]
 
 
 def test_prometheus_scrapes_as_often_as_the_settings_say() -> None:
@@ -69,19 +69,17 @@ def test_prometheus_scrapes_as_often_as_the_settings_say() -> None:
     assert config("prometheus")["global"]["evaluation_interval"] == settings.scrape.evaluation
 
 
-def test_shipper_gives_lines_the_same_labels_as_prometheus_gives_series() -> None:
-    series, lines = job(config("prometheus"), "users-api"), job(config("promtail"), "pods")
+def test_shipper_reads_the_namespaces_files_and_not_what_it_feeds() -> None:
+    (found,) = job(config("promtail"), "pods")["static_configs"]
 
-    def labels(document: dict[str, Any]) -> list[dict[str, Any]]:
-        names = {"app", "namespace", "pod", "container"}
-        return [rule for rule in document["relabel_configs"] if rule.get("target_label") in names]
-
-    assert labels(lines) == labels(series)
-    assert lines["kubernetes_sd_configs"] == series["kubernetes_sd_configs"]
+    assert found["labels"] == {
+        "__path__": "/var/log/pods/space_*/*/*.log",
+        "__path_exclude__": "/var/log/pods/*/{alertmanager,grafana,loki,prometheus,promtail,receiver}/*.log",
+    }
 
 
 def test_shipper_looks_for_new_files_more_than_once_in_ten_seconds() -> None:
-    assert config("promtail")["target_config"] == {"sync_period": "1s"}
+    assert config("promtail")["target_config"] == {"sync_period": "250ms"}
 
 
 def test_programs_are_reached_from_other_pods() -> None:
@@ -169,7 +167,7 @@ def shipped(promtail: Path, folder: Path, lines: list[str], runtime: str) -> lis
         {
             "job_name": "pods",
             "pipeline_stages": pods["pipeline_stages"],
-            "static_configs": [{"labels": {"filename": "gone", "app": "a"}}],
+            "static_configs": [{"labels": {"filename": "/var/log/pods/space_shop-7d-x2_12ab-cd/shop/0.log"}}],
         }
     ]
     document["server"] |= {"http_listen_port": 0, "grpc_listen_port": 0, "http_listen_address": "127.0.0.1"}
@@ -188,6 +186,7 @@ def shipped(promtail: Path, folder: Path, lines: list[str], runtime: str) -> lis
     # After the clients it prints a line an entry: its time, its labels, its text.
     for row in re.findall(r"^(\d{4}-\S+)\t(\{.*?\})\t(.*)$", done.stdout, re.MULTILINE):
         when, labels, text = row
+        assert labels.startswith('{app="shop", container="shop", namespace="space", pod="shop-7d-x2", stream=')
         assert "filename" not in labels
         assert datetime.fromisoformat(when) == WHEN_IT_WAS
         found.append((next((one for one in ("stdout", "stderr") if f'stream="{one}"' in labels), ""), text))

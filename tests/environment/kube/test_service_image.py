@@ -150,6 +150,6 @@ def test_command_without_a_place_is_refused(context: Path, place: str) -> None:
 
 
 def test_missing_builder_says_what_to_do(context: Path) -> None:
-    with pytest.raises(SettingsError, match="expected a program that builds images, but") as caught:
+    with pytest.raises(SettingsError, match="expected a program that builds images, found no") as caught:
         build(context, context / "docker")
     assert "--image-build" in caught.value.details["next"]

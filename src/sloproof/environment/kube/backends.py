@@ -106,6 +106,7 @@ class _Kube:
             evidence=self.evidence,
             keep=cluster.keep,
             reuse=cluster.reuse,
+            goes_with_cluster=name == "minikube",
             after=after,
         )
 
@@ -132,12 +133,14 @@ class _Minikube(_Kube):
         wanted = load_wish(
             platform_file(platform_dir, "minikube.yaml"), profile=cluster.profile, extra_args=cluster.minikube_args
         )
+        # One folder a user: a profile's name is the same in every checkout.
         state_dir = state_file(wish.root, wish.environ).parent / "minikube"
         minikube = Minikube(cluster.minikube, state_dir=state_dir, environ=wish.environ)
         self.kubectl(minikube.kubeconfig(cluster.profile), cluster.profile)  # refuses before anything is started
         hold = contextlib.ExitStack()
 
         def open_cluster() -> Access:
+            hold.enter_context(minikube.held(cluster.profile))
             with showing(Console(stderr=True)) as progress:
                 found = minikube.ensure(
                     wanted, reuse=cluster.reuse, progress=progress, failure_log=self.evidence / "minikube.log"
@@ -149,9 +152,9 @@ class _Minikube(_Kube):
             minikube.load_image(cluster.profile, archive, tag)
 
         def after(kept: bool) -> None:  # noqa: FBT001 - the environment's own word
-            hold.close()
-            if not kept:
-                with contextlib.suppress(SloproofError):
-                    minikube.delete(cluster.profile)
+            with hold:
+                if not kept:
+                    with contextlib.suppress(SloproofError):
+                        minikube.delete(cluster.profile)
 
         return self.made("minikube", open_cluster, load, after)

@@ -5,19 +5,25 @@ Rules, routes and dashboards come from the very files that the local environment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sloproof.environment import receiver
 from sloproof.environment.components import ExtraRules
+from sloproof.environment.monitoring_files import dashboard_texts, rule_texts
 from sloproof.environment.templates import fill
 from sloproof.errors import SettingsError
 from sloproof.platform_files import platform_file
 
 _DOCKER = "docker"
+_RECEIVER = "receiver"
+_RECEIVER_PORT = 8080
+_USER = 65532
 _RULES_MOUNT = "/etc/loki/rules"
 # Without tenants, Loki looks for rules in the folder of the one that it calls fake.
 _TENANT = "fake"
@@ -48,7 +54,7 @@ class Delivery:
         runtime: The nodes' container runtime: `containerd`, `docker`, `cri-o`.
         scrape_interval: Between scrapes, as Prometheus writes it.
         evaluation_interval: Between evaluations of the rules.
-        receiver_url: Base URL of the receiver of alerts, as pods reach it.
+        receiver_image: Any image with Python, for the receiver of alerts.
         rules: Rule files besides those of the platform.
         grafana_password: Of Grafana's administrator; empty for one that the chart makes up.
         images: Images by program, such as `prometheus`, in the place of the charts' own.
@@ -59,7 +65,7 @@ class Delivery:
     runtime: str
     scrape_interval: str
     evaluation_interval: str
-    receiver_url: str
+    receiver_image: str
     rules: ExtraRules = field(default_factory=ExtraRules)
     grafana_password: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
@@ -76,8 +82,9 @@ def community_values(chart: str, delivery: Delivery) -> dict[str, Any]:
 
 
 def _prometheus(delivery: Delivery) -> dict[str, Any]:
-    rules = {f"rules.{name}": _parsed(text, name) for name, text in _rule_texts(delivery).items()}
-    values = {"RECEIVER_URL": delivery.receiver_url}
+    texts = {**rule_texts(delivery.platform_dir), **delivery.rules.prometheus}
+    rules = {f"rules.{name}": _parsed(text, name) for name, text in texts.items()}
+    values = {"RECEIVER_URL": f"http://{_RECEIVER}:{_RECEIVER_PORT}"}
     alertmanager = platform_file(delivery.platform_dir, "local/alertmanager.yml")
     own_image = _image("prometheus", delivery, with_registry=True)
     return {
@@ -87,7 +94,7 @@ def _prometheus(delivery: Delivery) -> dict[str, Any]:
                 "scrape_interval": delivery.scrape_interval,
                 "scrape_timeout": delivery.scrape_interval,
                 "evaluation_interval": delivery.evaluation_interval,
-            }
+            },
         },
         # A file each, so that two may have groups of one name.
         "serverFiles": {**rules, "prometheus.yml": {"rule_files": [f"/etc/config/{name}" for name in sorted(rules)]}},
@@ -95,6 +102,8 @@ def _prometheus(delivery: Delivery) -> dict[str, Any]:
             "config": _parsed(fill(alertmanager, values), str(alertmanager)),
             **_image("alertmanager", delivery, with_registry=True),
         },
+        # No chart of the community has it, and what it receives comes from here.
+        "extraManifests": [_templated(json.dumps(each)) for each in _receiver(delivery.receiver_image)],
         # Where the chart's images are not to be had, neither is the one that watches for other rules.
         **({"configmapReload": {"prometheus": {"enabled": False}}} if own_image else {}),
     }
@@ -130,12 +139,10 @@ def _promtail(delivery: Delivery) -> dict[str, Any]:
 
 def _grafana(delivery: Delivery) -> dict[str, Any]:
     name = "grafana-dashboards"
-    folder = platform_file(delivery.platform_dir, "dashboards")
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.json"))}
     return {
         **_image("grafana", delivery),
         **({"adminPassword": delivery.grafana_password} if delivery.grafana_password else {}),
-        "extraObjects": [_config_map(name, texts)],
+        "extraObjects": [_config_map(name, dashboard_texts(delivery.platform_dir))],
         "extraConfigmapMounts": [
             {"name": name, "configMap": name, "mountPath": _DASHBOARDS_MOUNT, "readOnly": True},
         ],
@@ -161,26 +168,60 @@ def _image(program: str, delivery: Delivery, *, with_registry: bool = False) -> 
     return {"image": {**image, "tag": tag}}
 
 
+def _receiver(image: str) -> tuple[dict[str, Any], ...]:
+    """Return the receiver's workload, its Service and its program."""
+    labels = {"app": _RECEIVER, "app.kubernetes.io/component": _RECEIVER}
+    metadata = {"name": _RECEIVER, "labels": labels}
+    container = {
+        "name": _RECEIVER,
+        "image": image,
+        "command": ["python3", "-I", "/etc/receiver/receiver.py"],
+        "args": [str(_RECEIVER_PORT), "/data/notifications.jsonl", "0.0.0.0"],  # noqa: S104 - a pod's own
+        "ports": [{"containerPort": _RECEIVER_PORT}],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": _RECEIVER_PORT}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": {"memory": "96Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "program", "mountPath": "/etc/receiver"}, {"name": "data", "mountPath": "/data"}],
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER},
+        "containers": [container],
+        "volumes": [{"name": "program", "configMap": {"name": _RECEIVER}}, {"name": "data", "emptyDir": {}}],
+    }
+    workload = {
+        "replicas": 1,
+        # Two of them side by side would each know a part.
+        "strategy": {"type": "Recreate"},
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+    service = {"selector": labels, "ports": [{"port": _RECEIVER_PORT}]}
+    program = {"receiver.py": Path(receiver.__file__).read_text(encoding="utf-8")}
+    return (
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": workload},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": program},
+    )
+
+
 def _config_map(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    # The charts take extra objects for templates: braces of the texts' own must come through.
-    data = {file: text.replace("{{", "{{`{{`}}") for file, text in texts.items()}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": "{{ .Release.Namespace }}"},
-        "data": data,
+        "data": {file: _templated(text) for file, text in texts.items()},
     }
 
 
-def _rule_texts(delivery: Delivery) -> dict[str, str]:
-    return {**dict(_platform_rules(delivery.platform_dir)), **delivery.rules.prometheus}
-
-
-def _platform_rules(platform_dir: Path | None) -> Iterator[tuple[str, str]]:
-    if platform_dir is not None:
-        for pattern in ("*.yml", "*.yaml"):
-            for path in sorted((platform_dir / "rules").glob(pattern)):
-                yield f"{path.stem}.yml", path.read_text(encoding="utf-8")
+def _templated(text: str) -> str:
+    """Return a text that the charts' template engine makes into this one: they take extra objects for templates."""
+    return text.replace("{{", "{{`{{`}}")
 
 
 def _parsed(text: str, where: str) -> Any:

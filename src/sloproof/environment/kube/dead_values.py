@@ -282,11 +282,12 @@ class _Check:
 
 
 def _has(content: Mapping[str, Any], path: KeyPath) -> bool:
-    """Return whether values say something at a path, or something without keys on the way to it."""
+    """Return whether values say something at a path, or on the way to it something that is no map: that wins whole."""
     here: Any = content
     for part in path:
-        try:
-            here = here[part]
-        except (LookupError, TypeError):
-            return not isinstance(here, dict)
+        if not isinstance(here, dict):
+            return True
+        if part not in here:
+            return False
+        here = here[part]
     return True

@@ -88,6 +88,7 @@ class KubeEnvironment:
         evidence: Folder for what a failed start leaves to look at; None to keep nothing.
         keep: Leave everything as it is at the end.
         reuse: Bring what is there up to date, instead of beginning with an empty namespace.
+        goes_with_cluster: The cluster itself goes at the end, with all that is in it, unless all is kept.
         after: Called at the very end, once the namespace is gone or left, with whether all is to be kept.
     """
 
@@ -104,6 +105,7 @@ class KubeEnvironment:
         evidence: Path | None = None,
         keep: bool = False,
         reuse: bool = False,
+        goes_with_cluster: bool = False,
         after: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.name = name
@@ -118,6 +120,7 @@ class KubeEnvironment:
         self._evidence = evidence
         self._keep = keep
         self._reuse = reuse
+        self._goes_with_cluster = goes_with_cluster
         self._after = after
         self._access: Access | None = None
         self._cluster: Cluster | None = None
@@ -129,6 +132,7 @@ class KubeEnvironment:
         self._parts: dict[str, Part] = {}
         self._stopped: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
+        self._restarting: set[str] = set()
         self._is_ours = False
 
     @property
@@ -231,13 +235,13 @@ class KubeEnvironment:
             return not waiting
 
         def still_hopeful(pods: Sequence[Pod]) -> None:
-            own = [pod for name in waiting for pod in self._parts[name].pods(pods)]
+            own = [pod for name in waiting for pod in self._parts[name].newest(pods)]
             if (bad := hopeless(own)) is not None:
                 raise EnvironmentStartError(
                     f"expected {', '.join(sorted(waiting))} to get ready, but {pod_text(bad)}",
                     last_lines="\n".join(
-                        self.cluster.pod_log(self.namespace, bad.name, previous=True)
-                        or self.cluster.pod_log(self.namespace, bad.name)
+                        self.cluster.pod_log(self.namespace, bad.name, self._container_of(bad), previous=True)
+                        or self.cluster.pod_log(self.namespace, bad.name, self._container_of(bad))
                     ),
                     evidence=self._evidence or "",
                     context=self.access.context,
@@ -255,6 +259,9 @@ class KubeEnvironment:
                 **error.details,
                 hint="tool.sloproof.kube.start_seconds is the limit",
             ) from error
+
+    def _container_of(self, pod: Pod) -> str:
+        return next((part.container for part in self._parts.values() if pod in part.pods([pod])), "")
 
     def _await_answers(self, names: Sequence[str], begin: float) -> None:
         """Wait until each component that has an address answers at it: routes come up a little after pods do."""
@@ -288,16 +295,24 @@ class KubeEnvironment:
         if self._proxy is not None:
             self._proxy.stop()
         # What there is to end is forgotten only once it has ended, so that an interrupted stop can be taken up again.
-        if self._is_ours:
-            if not self._keep:
-                self._started(self._installation).uninstall()
-                self.cluster.delete_namespace(self.namespace)
-            self._started(self._lease).release()
-            self._is_ours = False
-        self._after(self._keep)
+        try:
+            if self._is_ours:
+                self._give_up_namespace()
+                self._is_ours = False
+        finally:
+            self._after(self._keep)
         if self._cluster is not None:
             self._cluster.api.close()
             self._cluster = None
+
+    def _give_up_namespace(self) -> None:
+        lease = self._started(self._lease)
+        # A run that was suspended for long may have lost its namespace; what is there is then another's.
+        lease.check()
+        if not self._keep and not self._goes_with_cluster:
+            self._started(self._installation).uninstall()
+            self.cluster.delete_namespace(self.namespace)
+        lease.release()
 
     def detach(self) -> None:
         """Let go of it and leave it running; see `Environment.detach`."""
@@ -308,10 +323,12 @@ class KubeEnvironment:
         """Return at once if every component that should run does; see `Environment.check_alive`."""
         pods = tuple(self._pods())
         for part in self._parts.values():
-            if part.name in self._stopped:
+            if part.name in self._stopped or part.name in self._restarting:
                 continue
-            is_restarted = part.restarts(pods) > self._restarts.get(part.name, part.restarts(pods))
-            if is_restarted or hopeless(part.pods(pods)) is not None:
+            own = part.pods(pods)
+            # Pod by pod: one that takes another's place may have been restarted less often than that.
+            is_restarted = any(pod.restarts > self._restarts.get(pod.name, 0) for pod in own)
+            if is_restarted or hopeless(own) is not None:
                 ended = part.end(pods)
                 raise ComponentExitedError(
                     part.name,
@@ -325,15 +342,15 @@ class KubeEnvironment:
 
     def expect_restarts(self, component: str) -> None:
         """Take restarts of a component for wanted from now on, until `accept_restarts`."""
-        self._restarts.pop(component, None)
+        self._restarting.add(component)
 
     def accept_restarts(self) -> None:
         """Take what was restarted so far for wanted, and nothing from now on."""
         self._accept_restarts()
 
     def _accept_restarts(self) -> None:
-        pods = tuple(self._pods())
-        self._restarts = {name: part.restarts(pods) for name, part in self._parts.items()}
+        self._restarts = {pod.name: pod.restarts for pod in self._pods()}
+        self._restarting.clear()
 
     def status(self) -> Sequence[ComponentStatus]:
         """Return the state of every component."""

@@ -143,6 +143,7 @@ class ChartInstallation:
             platform_dir=self.platform_dir,
             runtime=runtime,
             programs=programs,
+            is_packed=bool(self.images.tools),
             base_image=base,
             rules=self.rules or ExtraRules(),
         )

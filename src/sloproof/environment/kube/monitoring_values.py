@@ -20,20 +20,6 @@ RUNTIMES = ("containerd", "cri-o", "docker")
 # Where the chart puts files, and what it lets the programs write to.
 _FILES = "/etc/sloproof"
 _DATA = "/data"
-# What a pod's signals carry, whoever reads them: app is the service's name, the rest says where it runs.
-_LABELS = """\
-- source_labels:
-    - __meta_kubernetes_pod_label_app
-    - __meta_kubernetes_pod_label_app_kubernetes_io_name
-    - __meta_kubernetes_pod_name
-  regex: ;*([^;]+)(;.*)?
-  target_label: app
-- source_labels: [__meta_kubernetes_namespace]
-  target_label: namespace
-- source_labels: [__meta_kubernetes_pod_name]
-  target_label: pod
-- source_labels: [__meta_kubernetes_pod_container_name]
-  target_label: container"""
 # Pods that do not serve are scraped on, for their counters matter; those that have ended have none any more, and those
 # that have not begun have none yet.
 _SERVICE_DISCOVERY = """\
@@ -55,9 +41,21 @@ relabel_configs:
   - source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_path]
     regex: (.+)
     target_label: __metrics_path__
-{labels}
+  # The label contract: app and job are the service's name, the rest says where it runs.
+  - source_labels:
+      - __meta_kubernetes_pod_label_app
+      - __meta_kubernetes_pod_label_app_kubernetes_io_name
+      - __meta_kubernetes_pod_name
+    regex: ;*([^;]+)(;.*)?
+    target_label: app
   - source_labels: [app]
-    target_label: job"""
+    target_label: job
+  - source_labels: [__meta_kubernetes_namespace]
+    target_label: namespace
+  - source_labels: [__meta_kubernetes_pod_name]
+    target_label: pod
+  - source_labels: [__meta_kubernetes_pod_container_name]
+    target_label: container"""
 _PROMTAIL_DISCOVERY = """\
 kubernetes_sd_configs:
   - role: pod
@@ -69,28 +67,16 @@ kubernetes_sd_configs:
 relabel_configs:
   - source_labels: [__meta_kubernetes_pod_node_name]
     target_label: instance"""
+# By the files themselves: asking the API which pods there are costs Promtail five seconds, and the lines of pods that
+# live no longer. What ships and stores lines is left out, for it would feed on its own.
 _LOG_DISCOVERY = """\
-kubernetes_sd_configs:
-  - role: pod
-    namespaces:
-      names: [{namespace}]
-relabel_configs:
-  # Only what is on its own node.
-  - source_labels: [__meta_kubernetes_pod_node_name]
-    target_label: __host__
-  # What ships and stores lines would feed on its own.
-  - source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_part_of]
-    action: drop
-    regex: sloproof-monitoring
-{labels}
-  - source_labels: [__meta_kubernetes_pod_uid, __meta_kubernetes_pod_container_name]
-    separator: /
-    replacement: /var/log/pods/*$1/*.log
-    target_label: __path__"""
-# Files that have come are seen within a second.
+static_configs:
+  - labels:
+      __path__: /var/log/pods/{namespace}_*/*/*.log
+      __path_exclude__: /var/log/pods/*/{{{own}}}/*.log"""
 _LOG_WATCHING = """\
 target_config:
-  sync_period: 1s"""
+  sync_period: 250ms"""
 # Docker's lines are made into lines as the other runtimes write them, so that the parts of one line are joined.
 _DOCKER_TO_CRI = """\
 - json:
@@ -103,8 +89,18 @@ _DOCKER_TO_CRI = """\
     template: '{{ .time }} {{ .stream }} {{ if hasSuffix "\\n" .log }}F{{ else }}P{{ end }} {{ trimSuffix "\\n" .log }}'
 - output:
     source: line"""
-# It would make a stream of each restart.
-_WITHOUT_FILE_NAME = "- labeldrop: [filename]"
+# The file's place tells whose lines they are. Its name itself would make a stream of each restart.
+_LABELS_OF_FILE = """\
+- regex:
+    source: filename
+    expression: ^/var/log/pods/(?P<namespace>[^_]+)_(?P<pod>[^_]+)_[^/]+/(?P<container>[^/]+)/
+- labels:
+    namespace: namespace
+    pod: pod
+    container: container
+    # A container bears its service's name.
+    app: container
+- labeldrop: [filename]"""
 
 
 def monitoring_values(
@@ -158,7 +154,6 @@ def monitoring_values(
 def _names(settings: Settings, namespace: str, runtime: str) -> dict[str, str]:
     """Return what the names in the configuration files stand for in a pod."""
     service = settings.service
-    labels = "\n".join(f"  {line}" for line in _LABELS.splitlines())
     return {
         "SCRAPE_INTERVAL": settings.scrape.interval,
         "EVALUATION_INTERVAL": settings.scrape.evaluation,
@@ -178,10 +173,10 @@ def _names(settings: Settings, namespace: str, runtime: str) -> dict[str, str]:
         **{f"{name.upper()}_PORT": str(port) for name, port in PORTS.items()},
         "LOKI_GRPC_PORT": "9095",
         "PROMTAIL_GRPC_PORT": "9096",
-        "SERVICE_DISCOVERY": _SERVICE_DISCOVERY.format(namespace=namespace, labels=labels),
+        "SERVICE_DISCOVERY": _SERVICE_DISCOVERY.format(namespace=namespace),
         "PROMTAIL_DISCOVERY": _PROMTAIL_DISCOVERY.format(namespace=namespace),
-        "LOG_DISCOVERY": _LOG_DISCOVERY.format(namespace=namespace, labels=labels),
+        "LOG_DISCOVERY": _LOG_DISCOVERY.format(namespace=namespace, own=",".join(sorted(IMAGES | OPTIONAL_IMAGES))),
         "LOG_WATCHING": _LOG_WATCHING,
         "STAGES_BEFORE_CRI": _DOCKER_TO_CRI if runtime == "docker" else "",
-        "STAGES_AFTER_CRI": _WITHOUT_FILE_NAME,
+        "STAGES_AFTER_CRI": _LABELS_OF_FILE,
     }

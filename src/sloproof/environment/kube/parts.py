@@ -41,6 +41,11 @@ class Part:
         own = [pod for pod in pods if self.labels.items() <= pod.metadata.labels.items()]
         return tuple(sorted(own, key=lambda pod: (str(pod.metadata.creation_timestamp), pod.name)))
 
+    def newest(self, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+        """Return those of its own pods that are of the last revision; those of an older one are on their way out."""
+        own = self.pods(pods)
+        return tuple(pod for pod in own if _revision(pod) == _revision(own[-1]))
+
     def restarts(self, pods: Iterable[Pod]) -> int:
         """Return how often its containers were started again, over the pods that there are."""
         return sum(pod.restarts for pod in self.pods(pods))
@@ -69,3 +74,8 @@ class Part:
             exit_status=ended.exit_code if ended is not None and state == "exited" else None,
             restarts=self.restarts(pods),
         )
+
+
+def _revision(pod: Pod) -> str:
+    labels = pod.metadata.labels
+    return labels.get("pod-template-hash") or labels.get("controller-revision-hash", "")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sloproof.environment.components import ExtraRules
+from sloproof.environment.kube.community_values import Delivery, community_values
 from sloproof.environment.kube.monitoring_values import monitoring_values
 from sloproof.environment.kube.stack import Release
 from sloproof.settings import Settings
@@ -42,6 +43,7 @@ def monitoring_release_values(
     platform_dir: Path | None,
     runtime: str,
     programs: Mapping[str, str],
+    is_packed: bool,
     base_image: str,
     rules: ExtraRules,
 ) -> dict[str, object]:
@@ -52,12 +54,23 @@ def monitoring_release_values(
         settings: The project's settings.
         platform_dir: The project's platform folder; None for the one that comes with sloproof.
         runtime: The nodes' container runtime, whose lines the shipper reads.
-        programs: Images by program, where the chart's own are not to be had; empty for the chart's own.
+        programs: Images by program.
+        is_packed: Whether those were packed here, so that a community chart must use them in place of its own.
         base_image: An image with Python, for the receiver.
         rules: Rules besides the platform's own.
     """
     if release.chart.name != "monitoring":
-        return {}
+        delivery = Delivery(
+            platform_dir=platform_dir,
+            namespace=settings.service.namespace,
+            runtime=runtime,
+            scrape_interval=settings.scrape.interval,
+            evaluation_interval=settings.scrape.evaluation,
+            receiver_image=base_image,
+            rules=rules,
+            images=programs if is_packed else {},
+        )
+        return community_values(release.chart.name, delivery)
     return monitoring_values(
         settings,
         namespace=settings.service.namespace,
