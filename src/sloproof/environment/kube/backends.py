@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from rich.console import Console
 
@@ -138,6 +139,7 @@ class _Minikube(_Kube):
         minikube = Minikube(cluster.minikube, state_dir=state_dir, environ=wish.environ)
         self.kubectl(minikube.kubeconfig(cluster.profile), cluster.profile)  # refuses before anything is started
         hold = contextlib.ExitStack()
+        one_at_a_time = Lock()
 
         def open_cluster() -> Access:
             hold.enter_context(minikube.held(cluster.profile))
@@ -149,7 +151,9 @@ class _Minikube(_Kube):
             return Access(found.kubeconfig, cluster.profile, kubectl, cluster.node_host or found.node_ip)
 
         def load(archive: Path, tag: str) -> None:
-            minikube.load_image(cluster.profile, archive, tag)
+            # Images are made at the same time; minikube takes a second call for the leftover of a killed run.
+            with one_at_a_time:
+                minikube.load_image(cluster.profile, archive, tag)
 
         def after(kept: bool) -> None:  # noqa: FBT001 - the environment's own word
             with hold:
