@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.system.cluster_tool import TOLD
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,3 +36,12 @@ def tool_path() -> Callable[[str], Path]:
         return max(cached, key=lambda path: path.stat().st_mtime)
 
     return find
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what became of the tests on real clusters, and how long each part of them took."""
+    told = config.stash.get(TOLD, [])
+    if told:
+        terminalreporter.section("kubernetes")
+        for line in told:
+            terminalreporter.write_line(line)

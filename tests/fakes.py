@@ -111,6 +111,7 @@ class FakePrometheus(PrometheusClient):
 
     def __init__(self, stored: Mapping[str, Sequence[Series]] | None = None) -> None:
         self.stored: dict[str, tuple[Series, ...]] = {key: tuple(found) for key, found in (stored or {}).items()}
+        self.config = "scrape_configs: []"
         self.warnings: tuple[str, ...] = ()
         self.scraped: tuple[Target, ...] = (target(),)
         self.groups: Callable[[], tuple[RuleGroup, ...]] = tuple
@@ -164,6 +165,9 @@ class FakePrometheus(PrometheusClient):
     def targets(self) -> tuple[Target, ...]:
         self._look("targets")
         return self.scraped
+
+    def config_yaml(self) -> str:
+        return self.config
 
     def rule_groups(self) -> tuple[RuleGroup, ...]:
         self._look("rules")

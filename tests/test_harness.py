@@ -231,6 +231,12 @@ def test_scrape_interval_is_the_slowest_of_the_service_as_prometheus_says(world:
     world.prometheus.scraped = (target(interval=0.2), target("b:1", interval=0.5), target("p:1", "prometheus", 9))
     assert world.harness.scrape_interval == seconds(0.5)
     world.prometheus.scraped = (target("p:1", "prometheus"),)
+    # A service that is gone has no target where targets are discovered.
+    assert world.harness.scrape_interval == seconds(0.5)
+
+
+def test_scrape_interval_of_a_service_that_was_never_a_target_is_not_known(world: World) -> None:
+    world.prometheus.scraped = (target("p:1", "prometheus"),)
     with pytest.raises(UnavailableError, match="no such target"):
         _ = world.harness.scrape_interval
 

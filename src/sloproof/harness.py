@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ from sloproof.clients.service import ProbeKind, ProbeSample, Response
 from sloproof.environment.base import Environment
 from sloproof.errors import ExpectationError, LoadError, SettingsError, UnavailableError
 from sloproof.finding import Finding, Verdict
+from sloproof.load.doubt import Doubt, DoubtKind
 from sloproof.load.driver import Driver, LoadResult, RunningLoad
 from sloproof.load.ledger import Entry, Ledger, LedgerWriter
 from sloproof.load.profile import Profile, RequestSpec
@@ -29,6 +31,9 @@ from sloproof.servers import Clients
 from sloproof.settings import Settings
 from sloproof.slo.verdicts import Judgement
 
+# Claims on rates and latencies rest on the load source's own clockwork. Counts and ids do not: its ledger is exact even
+# where it was slow.
+_TIMED = frozenset({"load", "quantile_bracket", "slo"})
 _FAILURES = frozenset({"refused", "timeout", "reset", "connect", "protocol"})
 
 
@@ -91,6 +96,8 @@ class Harness:
         self._is_accounted = False  # nothing was sent since the last anchor
         self._background: RunningLoad | None = None
         self.last_load: LoadResult | None = None
+        self._doubted: list[tuple[datetime, tuple[Doubt, ...]]] = []  # by when their load ended
+        self._judged_since = datetime.now(UTC)
         self.barrier = Barrier(
             settings=settings,
             prometheus=clients.prometheus,
@@ -195,12 +202,18 @@ class Harness:
 
     # Load
 
-    def run(self, profile: Profile, name: str) -> Observation:
-        """Drive a load to its end, pass the barrier, and return what happened."""
+    def run(self, profile: Profile, name: str, *, base_url: str | None = None) -> Observation:
+        """Drive a load to its end, pass the barrier, and return what happened.
+
+        Args:
+            profile: What to drive.
+            name: What it is called.
+            base_url: By which of the service's addresses; None for the usual one.
+        """
         before = self.baseline()
         self._is_accounted = False
         with self._watching(name, profile) as watch:
-            load = self.driver.begin(profile, name)
+            load = self.driver.begin(profile, name, base_url=base_url)
             self._end(load.wait(check_alive=self.environment.check_alive, on_progress=watch))
         return self.observe(before)
 
@@ -215,13 +228,13 @@ class Harness:
         )
         return self.run(profile, f"{count} x {spec.method} {spec.path}")
 
-    def begin(self, profile: Profile, name: str) -> Anchor:
-        """Start a load that goes on in the background, and return the anchor it began after."""
+    def begin(self, profile: Profile, name: str, *, base_url: str | None = None) -> Anchor:
+        """Start a load that goes on in the background, and return the anchor it began after; arguments as `run`."""
         if self._background is not None:
             raise LoadError("expected one load in the background at most, but one is running already")
         before = self.baseline()
         self._is_accounted = False
-        self._background = self.driver.begin(profile, name)
+        self._background = self.driver.begin(profile, name, base_url=base_url)
         return before
 
     @property
@@ -238,6 +251,7 @@ class Harness:
 
     def _end(self, result: LoadResult) -> LoadResult:
         self.last_load = result
+        self._doubted.append((result.window.end, result.doubts))
         self._on_load(result)
         return result
 
@@ -298,15 +312,39 @@ class Harness:
 
     # Judgement
 
+    def judge_since(self, instant: datetime) -> None:
+        """Let what is judged rest on the loads that ended since then; at first those since the scenario's begin."""
+        self._judged_since = instant
+
+    def _doubt(self, finding: Finding) -> Finding:
+        """Return a finding as it stands when the load that it rests on cannot be believed."""
+        if finding.verdict not in {Verdict.PASS, Verdict.FAIL}:
+            return finding
+        doubts = [one for end, own in self._doubted if end >= self._judged_since for one in own]
+        if self._background is not None:
+            doubts += self._background.doubts()
+        texts = [one.text for one in doubts if one.kind is DoubtKind.CLOCK or finding.check in _TIMED]
+        if not texts:
+            return finding
+        return replace(
+            finding,
+            verdict=Verdict.INCONCLUSIVE,
+            evidence=(*finding.evidence, *(("not to be believed", text) for text in dict.fromkeys(texts))),
+            hint=f"the load's own numbers are worthless here, or this would be a {finding.verdict}; run it again in quiet",
+        )
+
     def judge(self, *findings: Finding) -> None:
         """Record findings, and end the scenario at the first that is not a pass.
+
+        What rests on a load whose numbers are worthless is inconclusive, whatever was found.
 
         Raises:
             ExpectationError: A finding is not a pass; it carries the findings.
         """
-        for finding in findings:
+        believed = [self._doubt(finding) for finding in findings]
+        for finding in believed:
             self._on_finding(finding)
-        bad = [finding for finding in findings if finding.verdict is not Verdict.PASS]
+        bad = [finding for finding in believed if finding.verdict is not Verdict.PASS]
         if bad:
             raise ExpectationError("\n".join(finding.text() for finding in bad))
 
@@ -395,6 +433,7 @@ class Harness:
             self.clients.service.clear_faults()
             self.barrier.forget()
         self.end_load()
+        self.judge_since(datetime.now(UTC))
 
     def close(self) -> None:
         """End the driver and close the harness's own ledger."""

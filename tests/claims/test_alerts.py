@@ -93,6 +93,19 @@ def test_bounds_are_the_sums_of_what_is_configured(alerting: Alerting) -> None:
     assert bounds.resolved.latest == bounds.cleared.latest + seconds(0.5)
 
 
+@pytest.mark.parametrize(("discovered", "extra"), [("static_configs", 0.0), ("kubernetes_sd_configs", 5.0)])
+def test_bounds_allow_for_what_a_change_takes_and_for_discovery(
+    alerting: Alerting, discovered: str, extra: float
+) -> None:
+    alerting.prometheus.config = f"scrape_configs: [{{job_name: api, {discovered}: []}}]"
+    plain = alerts.bounds_of(alerting.harness, "Ratio")
+    slow = alerts.bounds_of(alerting.harness, "Ratio", broke_in=seconds(3), mended_in=seconds(4))
+    assert slow.firing.latest == plain.firing.latest + seconds(3 + extra)
+    assert slow.cleared.latest == plain.cleared.latest + seconds(4 + extra)
+    for bound in (slow.firing, slow.delivered, slow.cleared, slow.resolved):
+        assert sum_of(bound.text) == bound.latest
+
+
 @pytest.mark.parametrize("keep", [0.0, 3.0])
 @pytest.mark.parametrize("part", ["firing", "delivered", "cleared", "resolved"])
 def test_bound_says_the_sum_that_it_is(alerting: Alerting, part: str, keep: float) -> None:

@@ -22,6 +22,7 @@ from sloproof.finding import Finding, Query, Verdict
 from sloproof.harness import Harness
 from sloproof.model import Rule, RuleGroup, Window
 
+_DISCOVERY = timedelta(seconds=5)
 _RANGE = re.compile(r"\[([0-9a-z]+)(?::[0-9a-z]*)?\]")
 
 
@@ -77,6 +78,10 @@ def bounds_of(
         f"window {format_duration(window)} + scrape {format_duration(scrape)}"
         f" + 2 x evaluation {format_duration(evaluation)}"
     )
+    found_in = discovery_delay(harness) if broke_in or mended_in else timedelta(0)
+    if found_in:
+        seen += found_in
+        parts += f" + discovery {format_duration(found_in)}"
     firing = seen + rule.hold + group.interval + SLACK + broke_in
     firing_text = f"{parts} + for {format_duration(rule.hold)} + evaluation {format_duration(group.interval)}"
     firing_text += f" + taking effect {format_duration(broke_in)}" if broke_in else ""
@@ -91,6 +96,18 @@ def bounds_of(
         cleared=_sum(cleared, f"{parts}{slack}"),
         resolved=_sum(cleared + group_interval, f"{parts} + group interval {format_duration(group_interval)}{slack}"),
     )
+
+
+def discovery_delay(harness: Harness) -> timedelta:
+    """Return how long an instance that comes or goes may be one too many or few among the service's targets.
+
+    Prometheus hands on what its discoveries find every five seconds, and lets nobody say otherwise; targets that are
+    written down are known at once.
+    """
+    config = yaml.safe_load(harness.clients.prometheus.config_yaml()) or {}
+    jobs = [job for job in config.get("scrape_configs", ()) if job.get("job_name") == harness.settings.service.name]
+    is_discovered = any(key.endswith("_sd_configs") for job in jobs for key in job)
+    return _DISCOVERY if is_discovered else timedelta(0)
 
 
 def _sum(latest: timedelta, text: str) -> Bound:

@@ -9,7 +9,7 @@ from sloproof.checks.evidence import Basis, Bounds, total
 from sloproof.counters import increase_between
 from sloproof.finding import Finding, Query, Verdict
 from sloproof.harness import Harness
-from sloproof.model import Window
+from sloproof.model import Labels, Window
 from sloproof.observation import Observation
 
 # Counters by which an observer admits a loss: observer, counter, and what selects its series beyond the observer's own.
@@ -60,16 +60,23 @@ def nothing_lost(harness: Harness, seen: Observation) -> tuple[Finding, ...]:
         if increase is None and risen(f'{witness}{{job="{observer}"}}') is not None:
             increase = Bounds(0, 0)
         meters.append(observers_alive.SelfMetric(observer, selector, increase))
+    # A pod that was gone before the window is no target that was missed in it.
+    targets = prometheus.targets()
+    current = {_key(target.labels) for target in targets}
     evidence = observers_alive.ObserverEvidence(
         meters=meters,
-        up=[series for series in up if series.samples],
+        up=[one for one in up if any(sample.time in window for sample in one.samples) or _key(one.labels) in current],
         interval=harness.scrape_interval,
         window=window,
-        slower={target.job: target.scrape_interval for target in prometheus.targets()},
+        slower={target.job: target.scrape_interval for target in targets},
     )
     basis = Basis(at=seen.at, window=window, queries=tuple(queries))
     # One machine carries everything on the local environment, so a scrape may be late; a missed one leaves two.
     return observers_alive.judge(evidence, basis, gap_factor=1.95)
+
+
+def _key(labels: Labels) -> tuple[str, str]:
+    return labels.get("job", ""), labels.get("instance", "")
 
 
 def clocks_agree(harness: Harness, bound: timedelta) -> Finding:
