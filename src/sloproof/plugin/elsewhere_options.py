@@ -47,6 +47,9 @@ def add_cluster_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--minikube-profile", metavar="NAME", default="sloproof", help="profile to make and use (default: sloproof)"
     )
+    group.addoption(
+        "--kube-stack", metavar="NAME", default="", help="monitoring stack, in the place of tool.sloproof.kube.stack"
+    )
     for option, variable, text in _COMMANDS:
         group.addoption(option, metavar="TEXT", help=f"{text}; ${variable} gives the default")
     group.addoption(
@@ -121,6 +124,7 @@ def read_cluster_options(
         base_image=texts["--base-image"],
         tool_images="tools" if tool_images == "tools" else "published",
         load_workers=workers,
+        stack=config.getoption("--kube-stack"),
         keep=keep,
         reuse=reuse,
     )

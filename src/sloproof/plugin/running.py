@@ -29,6 +29,7 @@ from sloproof.harness import Harness
 from sloproof.plugin.backend import let_go, make_environment, prepare, take_running
 from sloproof.plugin.collect import ScenarioItem, collected_features
 from sloproof.plugin.interruption import Interruption
+from sloproof.plugin.job_summary import append_job_summary
 from sloproof.plugin.not_run import not_run
 from sloproof.plugin.options import read_options
 from sloproof.plugin.recorder import RECORDER
@@ -277,6 +278,7 @@ def _write(config: pytest.Config, record: RunRecord, folder: Path) -> None:
         config.stash[RECORD] = record
         config.stash[FOLDER] = _shown(folder)
         config.hook.pytest_sloproof_report(config=config, record=record, folder=folder)
+        append_job_summary(folder / "report.md", os.environ)
 
 
 def _shown(folder: Path) -> Path:

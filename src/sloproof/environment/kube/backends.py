@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+import msgspec
 from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools, state_file
@@ -75,10 +76,15 @@ class _Kube:
                 offline=wish.tools_offline,
             )  # fmt: skip
         tools = self.tools()
+        settings = wish.settings
+        if cluster.stack:
+            settings = msgspec.structs.replace(
+                settings, kube=msgspec.structs.replace(settings.kube, stack=cluster.stack)
+            )
         images = ImageSupply(
             root=wish.root,
             platform_dir=platform_dir,
-            settings=wish.settings.kube,
+            settings=settings.kube,
             cluster=cluster,
             tools={name: tool.path for name, tool in tools.items()},
             cache=default_cache_dir(wish.environ) / "images",
@@ -88,7 +94,7 @@ class _Kube:
 
         def installation(access: Access) -> ChartInstallation:
             return ChartInstallation(
-                settings=wish.settings,
+                settings=settings,
                 root=wish.root,
                 platform_dir=platform_dir,
                 access=access,

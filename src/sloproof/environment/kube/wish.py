@@ -28,6 +28,7 @@ class ClusterWish:
         tool_images: `published` takes the images that the projects publish, `tools` packs the programs of the tool
             cache, where no registry can be reached.
         load_workers: So many pods drive the load from inside the cluster; 0 drives it from here.
+        stack: The monitoring stack; empty for the one that the settings name.
         keep: Leave everything as it is at the end.
         reuse: Bring what is there up to date, instead of beginning with nothing.
     """
@@ -43,5 +44,6 @@ class ClusterWish:
     base_image: str = ""
     tool_images: Literal["published", "tools"] = "published"
     load_workers: int = 0
+    stack: str = ""
     keep: bool = False
     reuse: bool = False

@@ -1,0 +1,347 @@
+"""The service's pods in a cluster, as a scenario changes and watches them; what it has changed it puts back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from sloproof.clients.service import ServiceClient
+from sloproof.environment.kube.cluster import MADE_BY
+from sloproof.environment.kube.environment import KubeEnvironment
+from sloproof.environment.kube.objects import Event, Pod, Workload
+from sloproof.environment.kube.parts import Part
+from sloproof.environment.kube.pod_wish import (
+    Bound,
+    RankedPod,
+    RankedPodList,
+    WishfulWorkload,
+    leaves_within,
+    restarts_within,
+    returns_within,
+)
+from sloproof.environment.kube.routes import GATE, OBSERVER, ServiceRoutes
+from sloproof.errors import ComponentExitedError, DeadlineError, SettingsError, SloproofError
+from sloproof.polling import wait_until
+from sloproof.settings import Settings
+
+SERVICE = "service"
+_POLL = timedelta(milliseconds=100)
+_ROLLED_OUT = timedelta(seconds=120)
+_STRATEGIC, _JSON_PATCH = "application/strategic-merge-patch+json", "application/json-patch+json"
+_STATS = "/api/v1/nodes/{node}/proxy/stats/summary"
+
+
+class _RawSpec(msgspec.Struct, frozen=True):
+    template: dict[str, Any]
+    replicas: int = 1
+
+
+class _RawWorkload(msgspec.Struct, frozen=True):
+    spec: _RawSpec
+
+
+class _Memory(msgspec.Struct, frozen=True, rename="camel"):
+    working_set_bytes: int = 0
+
+
+class _PodRef(msgspec.Struct, frozen=True):
+    name: str
+    namespace: str
+
+
+class _PodStats(msgspec.Struct, frozen=True, rename="camel"):
+    pod_ref: _PodRef
+    memory: _Memory = _Memory()
+
+
+class _Stats(msgspec.Struct, frozen=True):
+    pods: list[_PodStats]
+
+
+class ServicePods:
+    """The service's Deployment and its pods.
+
+    Args:
+        environment: Up already.
+        settings: The project's settings.
+        has_seen: Says whether whoever scrapes the service knows of exactly these instances.
+    """
+
+    def __init__(
+        self, environment: KubeEnvironment, settings: Settings, has_seen: Callable[[Sequence[str]], bool]
+    ) -> None:
+        self._environment = environment
+        self._settings = settings
+        self._has_seen = has_seen
+        self._before: _RawSpec | None = None
+        self._extra: list[str] = []
+        self._is_led_by_readiness = False
+
+    # What there is
+
+    @property
+    def part(self) -> Part:
+        """Return the service as a component."""
+        return self._environment.parts[SERVICE]
+
+    @property
+    def gate_url(self) -> str:
+        """Return the address that leads to ready pods only."""
+        return self._environment.addresses["gate"]
+
+    @property
+    def now(self) -> tuple[Pod, ...]:
+        """Return its pods, those on their way out included, the newest last."""
+        return self.part.pods(self._environment.cluster.pods(self._environment.namespace))
+
+    @property
+    def only(self) -> Pod:
+        """Return its one pod.
+
+        Raises:
+            SettingsError: There are several.
+        """
+        pods = [pod for pod in self.now if pod.metadata.deletion_timestamp is None]
+        if len(pods) != 1:
+            raise SettingsError(f"expected one pod of the service, but there are {len(pods)}")
+        return pods[0]
+
+    def behind_gate(self) -> frozenset[str]:
+        """Return the names of the pods that the gate leads to now."""
+        found = self._environment.cluster.endpoints(self._environment.namespace, GATE)
+        return frozenset(
+            one.target_ref.name for one in found if one.target_ref is not None and one.conditions.ready is not False
+        )
+
+    def client(self, pod: str) -> ServiceClient:
+        """Return a client of one pod, ready or not, by way of the cluster's API."""
+        return ServiceClient(
+            self._environment.proxy.pod_url(pod, self.part.port),
+            self._settings.service,
+            faults_token=self._environment.faults_token,
+        )
+
+    @property
+    def leaves_within(self) -> Bound:
+        """Return how long a pod that says no may stay among a Service's endpoints."""
+        probe = self._wish().container(self.part.container).readiness_probe
+        if probe is None:
+            raise SettingsError("expected the service's pods to have a readiness probe, but they have none")
+        return leaves_within(probe)
+
+    @property
+    def returns_within(self) -> Bound:
+        """Return how long a pod that says yes may be missing among a Service's endpoints."""
+        probe = self._wish().container(self.part.container).readiness_probe
+        if probe is None:
+            raise SettingsError("expected the service's pods to have a readiness probe, but they have none")
+        return returns_within(probe)
+
+    @property
+    def restarts_within(self) -> Bound:
+        """Return how long a container that hangs may go on until another one runs in its place."""
+        wish = self._wish()
+        probe = wish.container(self.part.container).liveness_probe
+        if probe is None:
+            raise SettingsError("expected the service's pods to have a liveness probe, but they have none")
+        return restarts_within(probe, wish.spec.template.spec.termination_grace_period_seconds)
+
+    def events_of(self, pod: str) -> tuple[Event, ...]:
+        """Return what the cluster noted about a pod, oldest first."""
+        found = self._environment.cluster.events(self._environment.namespace)
+        return tuple(event for event in found if event.involved_object.name == pod)
+
+    def end_report(self) -> ComponentExitedError | None:
+        """Return what the environment reports of a service that has ended by itself; None where it reports nothing."""
+        self._environment.accept_restarts()
+        try:
+            self._environment.check_alive()
+        except ComponentExitedError as error:
+            return error
+        finally:
+            self._environment.expect_restarts(SERVICE)
+        return None
+
+    def ranked(self) -> tuple[Sequence[RankedPod], Mapping[str, int]]:
+        """Return the namespace's pods with what decides on evictions, and the memory of each in bytes, by name."""
+        cluster, namespace = self._environment.cluster, self._environment.namespace
+        pods = cluster.api.get(f"/api/v1/namespaces/{namespace}/pods", RankedPodList).items
+        used = {
+            one.pod_ref.name: one.memory.working_set_bytes
+            for node in cluster.nodes()
+            for one in cluster.api.get(_STATS.format(node=node.metadata.name), _Stats).pods
+            if one.pod_ref.namespace == namespace
+        }
+        return pods, used
+
+    # What is done to it
+
+    def scale(self, replicas: int) -> None:
+        """Have so many pods, and return once they are ready, and known to whoever scrapes them."""
+        self._change({"spec": {"replicas": replicas}})
+        self.await_settled()
+
+    def roll(self) -> None:
+        """Replace every pod by a new one of the same content, and return once it is done."""
+        self._change(_annotated(self._settings.service.name))
+        self.await_settled()
+
+    def release(self, command: Sequence[str]) -> None:
+        """Begin to roll out a revision whose program is another command, and return at once."""
+        self._environment.expect_restarts(SERVICE)
+        container = {"name": self.part.container, "command": list(command), "args": []}
+        self._change({"spec": {"template": {"spec": {"containers": [container]}}}})
+
+    def freeze(self, pod: str) -> None:
+        """Stop every process of a pod but its first: what serves answers nothing any more, and keeps its connections."""
+        self._environment.expect_restarts(SERVICE)
+        # A kill of -1 spares whoever sends it, and the first process of a container cannot be stopped from within.
+        self._exec(pod, "sh", "-c", "kill -STOP -1")
+
+    def kill(self, pod: str) -> None:
+        """Delete a pod with no time to end in, and return once another is ready in its place.
+
+        The routes are led nowhere meanwhile: a node may send to a pod that is gone for a moment.
+        """
+        routes = self._routes()
+        routes.unhook(self.part)
+        try:
+            self._environment.cluster.delete_pod(self._environment.namespace, pod, grace=0)
+            self._await_ready()
+        finally:
+            routes.hook_up(self.part)
+        self.await_settled()
+
+    def start_beside(self, name: str, command: Sequence[str]) -> None:
+        """Start a pod of the service's image that asks for no memory, and return once it runs."""
+        cluster, namespace = self._environment.cluster, self._environment.namespace
+        self._extra.append(name)
+        image = self._wish().container(self.part.container).image
+        container = {"name": name, "image": image, "imagePullPolicy": "IfNotPresent", "command": list(command)}
+        spec = {"containers": [container], "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": False}
+        meta = {"name": name, "labels": {**MADE_BY, "app.kubernetes.io/name": name}}
+        cluster.api.create(
+            f"/api/v1/namespaces/{namespace}/pods",
+            {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec},
+        )
+        cluster.await_pods(
+            namespace, f"app.kubernetes.io/name={name}", lambda pods: any(pod.is_ready for pod in pods),
+            what=f"the pod {name}", timeout=timedelta(seconds=60),
+        )  # fmt: skip
+
+    def oom_score(self, pod: str) -> int:
+        """Return how readily the kernel ends a pod's first process when the node has no memory left."""
+        return int(self._exec(pod, "cat", "/proc/1/oom_score_adj"))
+
+    def restore(self) -> None:
+        """Put back what was changed; safe to call at any time."""
+        while self._extra:
+            self._environment.cluster.delete_pod(self._environment.namespace, self._extra[-1], grace=0)
+            self._extra.pop()
+        if self._before is None:
+            return
+        for pod in self.now:
+            # One that says no for a fault of its own would never be done with.
+            with contextlib.suppress(SloproofError):
+                self.client(pod.name).clear_faults()
+        self.roll_back()
+
+    def roll_back(self) -> None:
+        """Put the workload back as it was, and return once its pods are."""
+        before = self._before
+        if before is None:
+            return
+        body = [
+            {"op": "replace", "path": "/spec/template", "value": before.template},
+            {"op": "replace", "path": "/spec/replicas", "value": before.replicas},
+        ]
+        self._patch(body, _JSON_PATCH)
+        self.await_settled()
+        self._before = None
+
+    def await_settled(self) -> None:
+        """Return once exactly the pods that are wished for are there, ready, and known to whoever scrapes them."""
+        try:
+            self._await_ready()
+        finally:
+            self._lead_observer(by_readiness=False)
+        wait_until(
+            lambda: self._environment.instances,
+            self._has_seen,
+            what="the service's pods, and no others, as targets",
+            timeout=timedelta(seconds=30),
+            interval=_POLL,
+        )
+        self._environment.accept_restarts()
+
+    def _await_ready(self) -> None:
+        try:
+            wait_until(self._state, lambda state: state == "", what="the service's rollout to be complete",
+                       timeout=_ROLLED_OUT, interval=_POLL)  # fmt: skip
+        except DeadlineError as error:
+            raise DeadlineError(error.headline, **error.details, pods=", ".join(pod.name for pod in self.now)) from error
+
+    def _state(self) -> str:
+        """Return what is missing until the rollout is complete; empty once it is."""
+        workload = self._environment.cluster.workload(self._environment.namespace, self.part.kind, self.part.workload)
+        pods = self.now
+        return "there is no such workload" if workload is None else missing_of(workload, pods)
+
+    def _change(self, body: Mapping[str, object]) -> None:
+        if self._before is None:
+            self._before = self._environment.cluster.api.get(self._path, _RawWorkload).spec
+        # While pods come and go, what leads to all of them leads to ready ones only: a pod that is gone answers nothing.
+        self._lead_observer(by_readiness=True)
+        self._patch(body, _STRATEGIC)
+
+    def _lead_observer(self, *, by_readiness: bool) -> None:
+        if self._is_led_by_readiness == by_readiness:
+            return
+        path = f"/api/v1/namespaces/{self._environment.namespace}/services/{OBSERVER}"
+        self._environment.cluster.api.patch(path, {"spec": {"publishNotReadyAddresses": not by_readiness}})
+        self._is_led_by_readiness = by_readiness
+
+    @property
+    def _path(self) -> str:
+        part = self.part
+        return f"/apis/apps/v1/namespaces/{self._environment.namespace}/{part.kind.lower()}s/{part.workload}"
+
+    def _patch(self, body: object, content_type: str) -> None:
+        # A patch in this form is a list, which the API takes as it takes an object.
+        self._environment.cluster.api.patch(self._path, body, content_type)  # type: ignore[arg-type]
+
+    def _wish(self) -> WishfulWorkload:
+        return self._environment.cluster.api.get(self._path, WishfulWorkload)
+
+    def _routes(self) -> ServiceRoutes:
+        host = urlsplit(self.gate_url).hostname or ""
+        return ServiceRoutes(self._environment.cluster, self._environment.namespace, host)
+
+    def _exec(self, pod: str, *command: str) -> str:
+        where = ("-n", self._environment.namespace, pod, "-c")
+        container = self.part.container if pod not in self._extra else pod
+        return self._environment.access.kubectl.run("exec", *where, container, "--", *command).decode()
+
+
+def missing_of(workload: Workload, pods: Sequence[Pod]) -> str:
+    """Return what is missing until a workload's rollout is complete; empty once its pods are what is wished for."""
+    status, wanted = workload.status, workload.spec.replicas
+    if status.observed_generation < workload.metadata.generation:
+        return "the change is not seen yet"
+    if not status.updated_replicas == status.available_replicas == status.replicas == wanted:
+        return f"{status.updated_replicas} new and {status.available_replicas} available of {wanted}"
+    going = [pod.name for pod in pods if pod.metadata.deletion_timestamp is not None]
+    if going:
+        return f"{', '.join(going)} on the way out"
+    ready = [pod for pod in pods if pod.is_ready]
+    return "" if len(ready) == len(pods) == wanted else f"{len(ready)} ready of {len(pods)}"
+
+
+def _annotated(name: str) -> Mapping[str, object]:
+    at = {f"sloproof/{name}-rolled-at": datetime.now(UTC).isoformat()}
+    return {"spec": {"template": {"metadata": {"annotations": at}}}}
