@@ -7,17 +7,16 @@ import queue
 import time
 from typing import TYPE_CHECKING, Any
 
-from service.exchange import ENVIRON_KEY, Exchange, Failure
 from service.metrics import OVERLOAD
-from service.problem import problem_body
+from service.telemetry import ENVIRON_KEY, Exchange, Failure, problem_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.exchange import StartResponse, WsgiApp
     from service.faults import FaultSwitch
     from service.settings import Settings
     from service.shared import Lifecycle
+    from service.telemetry import StartResponse, WsgiApp
 
 # How often a request that hangs looks whether the fault has ended.
 _GLANCE_SECONDS = 0.02

@@ -9,9 +9,10 @@ from flask import Blueprint, Response, request
 
 from service.body import read_body
 from service.database import DatabaseError, UsersDatabase
-from service.metrics import CLIENT_ERROR, DATABASE_ERROR, ECHO, ERROR, INDEX, SERVER_ERROR, USERS
+from service.metrics import DATABASE_ERROR, ECHO, ERROR, INDEX, USERS
 from service.problem import Problem
 from service.strict_json import MalformedJsonError, parse
+from service.telemetry import CLIENT_ERROR, SERVER_ERROR
 
 _JSON_TYPE = re.compile(r"application/(?:json|[!#$&^_.+\w-]+\+json)", re.IGNORECASE | re.ASCII).fullmatch
 _ERROR_TYPES = ("client", "server", "exception")

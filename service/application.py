@@ -12,11 +12,10 @@ from werkzeug.routing import RequestRedirect
 from service.admission import Admission
 from service.api import api_blueprint, index_blueprint
 from service.database import UsersDatabase
-from service.exchange import ENVIRON_KEY, Exchange, Failure
 from service.faults import FaultSwitch
 from service.instrumentation import Instrumentation
 from service.logs import LineWriter, ServiceLog, standard_output
-from service.metrics import CLIENT_ERROR, FAULTS, SERVER_ERROR, UNHANDLED, Metrics
+from service.metrics import FAULTS, Metrics
 from service.observers import (
     LIVENESS,
     METRICS,
@@ -25,17 +24,25 @@ from service.observers import (
     health_blueprint,
     metrics_blueprint,
 )
-from service.problem import Problem, problem_body
+from service.problem import Problem
 from service.shared import Lifecycle, SharedMemory
+from service.telemetry import (
+    CLIENT_ERROR,
+    ENVIRON_KEY,
+    FIRST_SERVER_ERROR,
+    SERVER_ERROR,
+    UNHANDLED,
+    Exchange,
+    Failure,
+    problem_body,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.exchange import StartResponse
     from service.settings import Settings
     from service.shared_counters import SharedCounters
-
-_FIRST_SERVER_ERROR = 500
+    from service.telemetry import StartResponse
 
 
 class Service:
@@ -55,7 +62,7 @@ class Service:
         memory = SharedMemory(Path(settings.state_dir) if settings.state_dir else None)
         self.lifecycle = Lifecycle(memory, warmup_seconds=settings.warmup_seconds)
         self.faults = FaultSwitch(memory)
-        self.metrics = Metrics(shared)
+        self.metrics = Metrics(shared, settings.latency_thresholds_seconds)
         self.log = ServiceLog(settings, LineWriter(standard_output(), lambda: self.faults.current.log_silence))
         self.database = UsersDatabase(settings, self.faults)
         self.flask = _flask(self, settings)
@@ -122,7 +129,7 @@ def _told(problem: Problem) -> str:
     """Return what the log says; by its first words it can never be taken for the line of a request."""
     if problem.told != problem.message:
         return problem.told
-    who = "Server" if problem.status >= _FIRST_SERVER_ERROR else "Client"
+    who = "Server" if problem.status >= FIRST_SERVER_ERROR else "Client"
     return f"{who} error occurred: {problem.message}"
 
 
@@ -130,9 +137,9 @@ def _answer_http_exception(error: HTTPException) -> Any:
     if isinstance(error, RequestRedirect):
         return error
     exchange = _exchange()
-    status = error.code or _FIRST_SERVER_ERROR
-    error_type = CLIENT_ERROR if status < _FIRST_SERVER_ERROR else SERVER_ERROR
-    who = "Server" if status >= _FIRST_SERVER_ERROR else "Client"
+    status = error.code or FIRST_SERVER_ERROR
+    error_type = CLIENT_ERROR if status < FIRST_SERVER_ERROR else SERVER_ERROR
+    who = "Server" if status >= FIRST_SERVER_ERROR else "Client"
     exchange.failure = Failure(error_type, f"{who} error occurred: {error.name}")
     response = error.get_response()
     response.data = problem_body(error_type, error.name.lower(), exchange.request_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from service.metrics import CLIENT_ERROR
 from service.problem import Problem
+from service.telemetry import CLIENT_ERROR
 
 _CHUNK = 64 * 1024
 # What is still read of a body that is too large, so that its sender gets to read the answer instead of a reset.

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import re
-import uuid
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from service.exchange import PROBES, Exchange, Failure, ProbeExchange
-from service.log_format import is_sane_id
-from service.metrics import CLIENT_ERROR, SERVER_ERROR, UNMATCHED, bounded_method
+from service.exchange import PROBES, Exchange, ProbeExchange
+from service.telemetry import (
+    CLIENT_ERROR,
+    FIRST_SERVER_ERROR,
+    SERVER_ERROR,
+    UNMATCHED,
+    Failure,
+    RequestIds,
+    bounded_method,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable
 
-    from service.exchange import StartResponse, WsgiApp
     from service.logs import ServiceLog
-from service.metrics import Metrics
+    from service.metrics import Metrics
+    from service.telemetry import StartResponse, WsgiApp
 
 _REQUEST_LINE = re.compile(rb"([!-~]{1,32}) (/[!-~]*?)[? ]")
 # A value that goes on in the next line is none, and neither is one of two.
 _ID_HEADER = re.compile(rb"\r\nx-request-id[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r\n(?![ \t])", re.IGNORECASE)
 _ID_NAME = re.compile(rb"\r\nx-request-id[ \t]*:", re.IGNORECASE)
-_FIRST_SERVER_ERROR = 500
 
 
 class Instrumentation:
-    """Counts, times and logs what the application answers.
-
-    The number of errors it counts is the number of answers with a status of 400 or more, by construction: both are
-    taken from the same status at the same place.
+    """Counts, times and logs what the application answers; tells traffic from probes before the application has it.
 
     Args:
         app: The application.
@@ -45,16 +47,16 @@ class Instrumentation:
         self._app = app
         self._metrics = metrics
         self._log = log
+        self._ids = RequestIds()
         self._traffic = {path: path for path in traffic}
         self._observers = frozenset(observers)
         self._probes = frozenset(path for path in observers if path.startswith(PROBES))
 
-    def __call__(self, environ: dict[str, Any], respond: StartResponse) -> Iterator[bytes]:
+    def __call__(self, environ: dict[str, Any], respond: StartResponse) -> Iterable[bytes]:
         """Answer one request and give its account when its body ends."""
         path = environ.get("PATH_INFO", "")
         method = bounded_method(environ.get("REQUEST_METHOD", ""))
-        given = environ.get("HTTP_X_REQUEST_ID")
-        request_id = given if given is not None and is_sane_id(given) else str(uuid.uuid4())
+        request_id = self._ids.of(environ.get("HTTP_X_REQUEST_ID"))
         # No other protocol is spoken here, so an offer to change to one is not taken, which HTTP allows.
         environ.pop("HTTP_UPGRADE", None)
         endpoint = self._traffic.get(path) or self.endpoint_of(path)
@@ -78,7 +80,7 @@ class Instrumentation:
         head = head.partition(b"\r\n\r\n")[0] + b"\r\n"
         found = _ID_HEADER.search(head) if len(_ID_NAME.findall(head)) == 1 else None
         given = found[1].decode("latin-1") if found else ""
-        return given if is_sane_id(given) else str(uuid.uuid4())
+        return self._ids.of(given)
 
     def refuse(self, head: bytes, status: int, message: str, request_id: str, started: float) -> None:
         """Account for a request that the server itself answers with an error, because it cannot be read.
@@ -99,5 +101,5 @@ class Instrumentation:
         exchange = Exchange(
             self._metrics, self._log, endpoint=endpoint, method=bounded_method(method), request_id=request_id
         )
-        error_type = SERVER_ERROR if status >= _FIRST_SERVER_ERROR else CLIENT_ERROR
+        error_type = SERVER_ERROR if status >= FIRST_SERVER_ERROR else CLIENT_ERROR
         exchange.account_for_refusal(status, Failure(error_type, message), perf_counter() - started)

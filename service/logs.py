@@ -11,19 +11,17 @@ import stat
 import sys
 import threading
 import time
-import traceback
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from service.log_format import NO_REQUEST, Event, JsonFormat, LineFormat, RequestFacts, TextFormat, is_sane_id
+from service.log_format import Event, JsonFormat, LineFormat, TextFormat
+from service.telemetry import FIRST_SERVER_ERROR, REQUEST_ID, Failure, RequestFacts, format_traceback, is_sane_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.settings import Settings
 
-# The request that the current thread works on, for records of libraries that know nothing of requests.
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
+_MAX_MESSAGE = 500
 _UNREADABLE = "a log record that cannot be put into words"
 
 
@@ -101,6 +99,19 @@ class ServiceLog:
         if self._tells_requests:
             self._writer.write(self._format.request(facts, self._clock()))
 
+    def failure(self, facts: RequestFacts, failure: Failure) -> None:
+        """Tell why a request failed."""
+        self.event(
+            Event(
+                level="WARNING" if facts.status < FIRST_SERVER_ERROR else "ERROR",
+                message=failure.message[:_MAX_MESSAGE],
+                request_id=facts.request_id,
+                error_type=failure.error_type,
+                endpoint=facts.endpoint,
+                traceback=format_traceback(failure.cause) if failure.cause is not None else "",
+            )
+        )
+
     def event(self, event: Event, at: float | None = None) -> None:
         """Tell of anything else; it happened at a Unix time, now by default."""
         if logging.getLevelNamesMapping().get(event.level, self.level) >= self.level:
@@ -138,14 +149,6 @@ class RecordHandler(logging.Handler):
             traceback=_traceback_of(record),
         )
         self._log.event(event, record.created)
-
-
-def format_traceback(error: BaseException) -> str:
-    """Return the traceback of an exception, as Python prints it. Never raises, whatever the exception does."""
-    try:
-        return "".join(traceback.format_exception(error)).rstrip()
-    except Exception:  # noqa: BLE001 - an exception may fail to say what it is
-        return f"Traceback (most recent call last): of {type(error).__name__}, which cannot be put into words"
 
 
 def _in_words(record: logging.LogRecord) -> str:

@@ -12,8 +12,9 @@ from flask import Blueprint, Response, request
 from service.body import read_body
 from service.exchange import PROBES
 from service.faults import Faults, FaultSwitch, UnfitFaultsError, parse_faults
-from service.metrics import CLIENT_ERROR, FAULTS, Metrics
+from service.metrics import FAULTS, Metrics
 from service.problem import Problem
+from service.telemetry import CLIENT_ERROR
 
 if TYPE_CHECKING:
     from service.database import UsersDatabase

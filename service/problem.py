@@ -1,8 +1,7 @@
-"""Errors that the service answers on purpose, and the JSON that every error answer is."""
+"""Errors that the service answers on purpose."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,9 +28,3 @@ class Problem(Exception):  # noqa: N818 - an answer, of which being an error is 
         self.message = message
         self.told = told or message
         self.headers = dict(headers or {})
-
-
-def problem_body(error_type: str, message: str, request_id: str) -> bytes:
-    """Return the body of an error answer."""
-    values = {"error": error_type, "message": message, "request_id": request_id}
-    return json.dumps(values, separators=(",", ":")).encode()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PREFIX = "SERVICE_"
 _SHOWN = 80
+_MOST_THRESHOLDS = 16
 
 
 class SettingsError(Exception):
@@ -48,6 +49,14 @@ def _number(low: float, high: float, what: str) -> Callable[[str], float]:
 
 def _seconds(low: float, high: float) -> Callable[[str], float]:
     return _number(low, high, "seconds")
+
+
+def _thresholds(text: str) -> tuple[float, ...]:
+    parts = text.split(",") if text else []
+    read = _number(0.0001, 600, f"up to {_MOST_THRESHOLDS} numbers of seconds with commas between them, each")
+    if len(parts) > _MOST_THRESHOLDS:
+        read("nan")
+    return tuple(read(part.strip()) for part in parts)
 
 
 def _choice(*values: str) -> Callable[[str], str]:
@@ -105,6 +114,7 @@ class Settings:
         warmup_seconds: How long after its start the service reports that it is still starting.
         hang_limit_seconds: Longest time that the fault `hang` holds one request.
         state_dir: Folder for the counters that the workers share; empty for a private one, in memory if possible.
+        latency_thresholds_seconds: Thresholds of SLOs: the latency histogram has a bound at each, besides its own.
         log_format: `text` or `json`.
         log_level: Least level that is written.
         faults_token: Bearer token of `/faults`; empty switches the endpoint off.
@@ -130,6 +140,7 @@ class Settings:
     warmup_seconds: float = _setting(0.0, _seconds(0, 600))
     hang_limit_seconds: float = _setting(30.0, _seconds(0, 600))
     state_dir: str = _setting("", _path)
+    latency_thresholds_seconds: tuple[float, ...] = _setting((), _thresholds)
     log_format: str = _setting("text", _choice("text", "json"))
     log_level: str = _setting("INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
     faults_token: str = _setting("", _token, secret=True)

@@ -20,15 +20,13 @@ from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.http.body import LengthReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from service.exchange import BEGAN_KEY
-from service.metrics import CLIENT_ERROR, SERVER_ERROR
-from service.problem import problem_body
+from service.telemetry import BEGAN_KEY, CLIENT_ERROR, SERVER_ERROR, problem_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.application import Service
-    from service.exchange import StartResponse, WsgiApp
+    from service.telemetry import StartResponse, WsgiApp
 
 # Enough for every head that people send; a longer one is left to the server's own limits.
 _HEAD_BYTES = 16 * 1024

@@ -10,7 +10,8 @@ from werkzeug.test import EnvironBuilder
 
 from service.admission import Admission
 from service.application import fixed_paths
-from service.metrics import LATENCY_BUCKETS, expected_answers
+from service.metrics import expected_answers
+from service.telemetry import LATENCY_BUCKETS
 from tests.service.observed import Observed, fast, label_values, total
 
 if TYPE_CHECKING:

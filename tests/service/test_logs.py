@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.log_format import Event, JsonFormat, LineFormat, RequestFacts, TextFormat
-from service.logs import LineWriter, RecordHandler, ServiceLog, format_traceback
+from service.log_format import Event, JsonFormat, LineFormat, TextFormat
+from service.logs import LineWriter, RecordHandler, ServiceLog
+from service.telemetry import RequestFacts, format_traceback
 from tests.service.observed import LINE, REQUEST, Observed, fast
 
 if TYPE_CHECKING:

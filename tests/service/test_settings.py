@@ -31,7 +31,9 @@ def test_settings_cannot_be_changed() -> None:
         ("SERVICE_USERS_ERROR_RATIO", "nan"), ("SERVICE_USERS_ERROR_RATIO", "1.01"),
         ("SERVICE_USERS_ERROR_RATIO", "2%"), ("SERVICE_DRAIN_SECONDS", "inf"), ("SERVICE_DRAIN_SECONDS", "-0.1"),
         ("SERVICE_LOG_FORMAT", "JSON"), ("SERVICE_LOG_LEVEL", "verbose"), ("SERVICE_SEED", "1.5"),
-        ("SERVICE_HOST", "http://here"),
+        ("SERVICE_HOST", "http://here"), ("SERVICE_LATENCY_THRESHOLDS_SECONDS", "0.3,,1"),
+        ("SERVICE_LATENCY_THRESHOLDS_SECONDS", "0"), ("SERVICE_LATENCY_THRESHOLDS_SECONDS", "0.3 s"),
+        ("SERVICE_LATENCY_THRESHOLDS_SECONDS", ",".join(["1"] * 17)),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_its_name(name: str, value: str) -> None:
