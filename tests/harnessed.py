@@ -10,6 +10,7 @@ from pathlib import Path
 from sloproof.barrier import Anchor, Barrier
 from sloproof.finding import Finding
 from sloproof.harness import Harness
+from sloproof.load.doubt import Doubt
 from sloproof.load.driver import Driver, LoadResult, RunningLoad
 from sloproof.load.ledger import Ledger
 from sloproof.load.profile import Profile
@@ -52,6 +53,9 @@ class FakeLoad(RunningLoad):
             check_alive()
         return load_result(self.name, self.folder)
 
+    def doubts(self) -> tuple[Doubt, ...]:
+        return ()
+
     def stop(self) -> LoadResult:
         self.did.append(f"stop {self.name}")
         if self.error is not None:
@@ -66,8 +70,8 @@ class FakeDriver(Driver):
         self.loads: list[FakeLoad] = []
         self.profiles: list[Profile] = []
 
-    def begin(self, profile: Profile, name: str) -> RunningLoad:
-        self.did.append(f"begin {name}")
+    def begin(self, profile: Profile, name: str, *, base_url: str | None = None) -> RunningLoad:
+        self.did.append(f"begin {name}" + (f" at {base_url}" if base_url else ""))
         self.profiles.append(profile)
         self.loads.append(FakeLoad(name, self.folder, self.did))
         return self.loads[-1]

@@ -102,9 +102,9 @@ class Trial:
         self._before = self.harness.baseline()
         self._observation = None
 
-    def run(self, profile: Profile, name: str) -> None:
-        """Drive a load to its end and observe it."""
-        self._observation = self.harness.run(profile, name)
+    def run(self, profile: Profile, name: str, *, base_url: str | None = None) -> None:
+        """Drive a load to its end and observe it; `base_url` is another address of the service than the usual one."""
+        self._observation = self.harness.run(profile, name, base_url=base_url)
         self._before = self._observation.before
 
     def burst(
@@ -133,10 +133,11 @@ class Trial:
     def recall(self, observation: Observation) -> None:
         """Let the scenario judge an observation that an earlier one of its feature has made."""
         self._observation, self._before = observation, observation.before
+        self.harness.judge_since(observation.before.at)
 
-    def begin(self, profile: Profile, name: str) -> None:
-        """Start a load that goes on while the next steps run."""
-        self._before = self.harness.begin(profile, name)
+    def begin(self, profile: Profile, name: str, *, base_url: str | None = None) -> None:
+        """Start a load that goes on while the next steps run; `base_url` as in `run`."""
+        self._before = self.harness.begin(profile, name, base_url=base_url)
         self._observation = None
 
     def end_load(self) -> None:

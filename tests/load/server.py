@@ -125,6 +125,9 @@ class Server:
             case "/junk":
                 send(b"SMTP 220 hello\r\n\r\n")
                 return False
+            case "/dribble":  # the same head again and again, never whole at once
+                for byte in _OK:
+                    send(bytes([byte]))
             case "/silent":
                 connection.recv(1)  # until the client gives up
                 return False

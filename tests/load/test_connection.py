@@ -9,10 +9,52 @@ from contextlib import ExitStack
 import pytest
 
 from sloproof.errors import SettingsError
-from sloproof.load.connection import Connection, Target
+from sloproof.load.answer_shape import AnswerShapes
+from sloproof.load.connection import Connection
 from sloproof.load.profile import RequestSpec
 from sloproof.load.request import RequestTemplate
+from sloproof.load.target import Target
 from tests.load.server import Server, closed_port
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Scripted:
+    """A line that does as it is told; `sends` holds what each send takes, or raises."""
+
+    def __init__(self, *sends: Exception | None, answer: bytes = ANSWER) -> None:
+        self._sends = list(sends)
+        self._answer = answer
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        wrong = self._sends.pop(0) if self._sends else None
+        if wrong is not None:
+            raise wrong
+        self.sent.append(bytes(data))
+        return len(data)
+
+    def recv(self, _size: int, /) -> bytes:
+        return self._answer
+
+    def await_readable(self, _deadline_ns: int, /) -> None: ...
+
+    def await_writable(self, _deadline_ns: int, /) -> None: ...
+
+    def is_quiet(self) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
+class Nowhere(Target):
+    """Connections that need no server."""
+
+    def __init__(self) -> None:
+        super().__init__("http://nowhere.invalid")
+
+    def connect(self, _deadline_ns: int) -> socket.socket:
+        return socket.socket()
 
 
 class NoAnswer:
@@ -28,7 +70,7 @@ class NoAnswer:
 
 
 def failure(url: str, timeout: float = 1.0) -> str:
-    outcome = Connection(Target(url), lambda _: NoAnswer(), timeout).exchange(b"", "GET")
+    outcome = Connection(Target(url), lambda _: NoAnswer(), timeout).exchange(b"", "GET", AnswerShapes())
     assert outcome.status == outcome.bytes == 0
     return outcome.failure
 
@@ -65,3 +107,44 @@ def test_target_path_goes_before_every_path() -> None:
 def test_target_refuses_what_is_no_http_address(url: str) -> None:
     with pytest.raises(SettingsError, match="http or https"):
         Target(url)
+
+
+def learned() -> AnswerShapes:
+    shapes = AnswerShapes()
+    shapes.learn(ANSWER, 200, 2)
+    return shapes
+
+
+def connection_over(*lines: Scripted) -> Connection:
+    rest = iter(lines)
+    return Connection(Nowhere(), lambda _: NoAnswer(), 1.0, lambda connected: (connected.close(), next(rest))[1])
+
+
+@pytest.mark.parametrize("wrong", [BrokenPipeError(), ConnectionResetError()])
+def test_kept_connection_that_takes_no_byte_is_replaced(wrong: Exception) -> None:
+    """Nothing was sent, so nothing is sent twice."""
+    first, second = Scripted(None, wrong), Scripted()
+    connection = connection_over(first, second)
+    assert connection.exchange(b"one", "GET", learned()).status == 200
+    assert connection.exchange(b"two", "GET", learned()).status == 200
+    assert (first.sent, second.sent) == ([b"one"], [b"two"])
+
+
+def test_new_connection_that_takes_no_byte_is_a_reset() -> None:
+    first, second = Scripted(BrokenPipeError()), Scripted()
+    assert connection_over(first, second).exchange(b"one", "GET", learned()).failure == "reset"
+    assert not second.sent
+
+
+def test_kept_connection_that_takes_a_byte_and_resets_is_a_reset() -> None:
+    """The service may have counted it: it is not sent again."""
+    first, second = Scripted(), Scripted()
+    connection = connection_over(first, second)
+    assert connection.exchange(b"one", "GET", learned()).status == 200
+    first.recv = lambda _size: _raise(ConnectionResetError())  # type: ignore[method-assign,assignment]
+    assert connection.exchange(b"two", "GET", learned()).failure == "reset"
+    assert not second.sent
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -16,184 +16,15 @@ import os
 import signal
 
 import gevent
-import gevent.event
 import gevent.os
 import msgspec
-from geventhttpclient._parser import HTTPResponseParser
-from locust.env import Environment
-from locust.exception import StopUser
 
 from sloproof.errors import LoadError, SloproofError
-from sloproof.load.connection import Outcome
 from sloproof.load.ledger_file import Clock
-from sloproof.load.request import RequestTemplate
-from sloproof.load.schedule import Arrival, users_of
-from sloproof.load.share import Share
-from sloproof.load.wire import Begin, Command, Event, Failed, Ready, Started, to_line
-from sloproof.model import NANOSECONDS
+from sloproof.load.locust_load import TURN_SECONDS, Load
+from sloproof.load.wire import Begin, Command, Event, Failed, Ready, to_line
 
-_TURN_SECONDS = 0.1
 _READ_BYTES = 1 << 16
-_FIRST_FINAL_STATUS = 200
-
-
-class Answer(HTTPResponseParser):
-    """Reads an answer with llhttp and keeps what the ledger needs of it; see `AnswerParser`."""
-
-    def __init__(self, method: str) -> None:
-        super().__init__()
-        self._is_head = method == "HEAD"
-        self.complete = False
-        self.reusable = False
-        self.status = 0
-        self.body_bytes = 0
-
-    def feed(self, data: str | bytes, /) -> None:
-        """Take bytes; those after the answer's end make the connection unusable, not the answer wrong."""
-        try:
-            super().feed(data)
-        except Exception:
-            if not self.complete:
-                raise
-            self.reusable = False
-
-    def _on_message_begin(self) -> None:
-        self.reusable = False
-
-    def _on_status(self, text: str) -> None: ...
-
-    def _on_header_field(self, text: str) -> None: ...
-
-    def _on_header_value(self, text: str) -> None: ...
-
-    def _on_headers_complete(self) -> bool:
-        return self._is_head
-
-    def _on_body(self, data: bytes) -> None:
-        if not self.complete:
-            self.body_bytes += len(data)
-
-    def _on_message_complete(self) -> None:
-        status = self.get_code()
-        if status >= _FIRST_FINAL_STATUS and not self.complete:  # below: an interim answer, the final one follows
-            self.complete = True
-            self.status = status
-            self.reusable = self.should_keep_alive()
-
-
-class LoadEnvironment(Environment):
-    """Locust's environment of one load."""
-
-    share: Share
-    begun: gevent.event.Event
-
-
-class ScheduledUser(locust.User):
-    """A Locust user whose wait time is the schedule: it takes the load's next arrival and sends it when it is due."""
-
-    environment: LoadEnvironment
-    arrival: Arrival | None = None
-
-    def on_start(self) -> None:
-        """Wait for the schedule's begin, and for the first arrival."""
-        self.environment.begun.wait()
-        self.wait()  # type: ignore[no-untyped-call]
-
-    def wait_time(self) -> float:
-        """Take the next arrival, and return the seconds until it is due."""
-        share = self.environment.share
-        self.arrival = share.take()
-        if self.arrival is None:
-            raise StopUser
-        return share.seconds_until(self.arrival)
-
-    @locust.task
-    def send(self) -> None:
-        """Send the arrival."""
-        share, arrival = self.environment.share, self.arrival
-        assert arrival is not None
-        while (early := share.seconds_until(arrival)) > 0:  # a timer may fire early
-            gevent.sleep(early)
-        self.arrival = None
-        if share.is_cancelled(arrival):
-            raise StopUser
-        share.send(arrival)
-
-    def stop(self, force: bool = False) -> bool:  # noqa: FBT001, FBT002 - Locust's signature
-        """Stop as Locust's users do, but never between an arrival's instant and its answer.
-
-        Locust kills a user that waits. One whose arrival is due is about to send it, and would be killed while it does:
-        it is left alone, and finds no further arrival.
-        """
-        if not force and self.arrival is not None and not self.environment.share.is_cancelled(self.arrival):
-            return False
-        return bool(super().stop(force))
-
-    def on_stop(self) -> None:
-        """Give back an arrival that was taken and not sent."""
-        if self.arrival is not None:
-            self.environment.share.give_up(self.arrival)
-
-
-class Load:
-    """A load as Locust runs it: an environment, a local runner, and users that share the schedule.
-
-    Args:
-        job: What is asked for.
-    """
-
-    def __init__(self, job: Begin) -> None:
-        self._environment = LoadEnvironment(
-            user_classes=[ScheduledUser],
-            host=job.base_url.rstrip("/"),
-            stop_timeout=job.profile.timeout_seconds + 1,
-        )
-        self._fire = self._environment.events.request.fire
-        self.share = self._environment.share = Share(job, Answer, self._tell)
-        self._environment.begun = gevent.event.Event()
-        self._runner = self._environment.create_local_runner()
-        self._stopping: gevent.Greenlet | None = None
-
-    def _tell(self, template: RequestTemplate, start: int, end: int, outcome: Outcome) -> None:
-        spec = template.spec
-        self._fire(  # type: ignore[no-untyped-call]
-            request_type=spec.method,
-            name=spec.endpoint,
-            response_time=(end - start) / 1_000_000,
-            response_length=outcome.bytes,
-            response=outcome,
-            context={},
-            exception=outcome.error,
-            start_time=self.share.job.clock.unix_ns(start) / NANOSECONDS,
-            url=f"{self._environment.host}{spec.path}",
-        )
-
-    def begin(self) -> Started:
-        """Start the users, and begin the schedule once they are all there."""
-        job = self.share.job
-        users = users_of(job.profile, job.process)
-        self._runner.start(users, spawn_rate=users)
-        spawning = self._runner.spawning_greenlet
-        assert spawning is not None
-        spawning.join()
-        self.share.begin()
-        self._environment.begun.set()
-        return Started(id=job.id, begin_ns=self.share.begin_ns)
-
-    def stop(self) -> None:
-        """End arrivals now: users that wait end at once, users in a request when it is answered."""
-        self.share.stop()
-        if self._stopping is None:
-            self._stopping = gevent.spawn(self._runner.stop)
-
-    def finish(self) -> Event:
-        """Wait for the last answer and return what the load did."""
-        self._runner.user_greenlets.join()
-        if self._stopping is not None:
-            self._stopping.join()
-        finished = self.share.finish()
-        self._runner.quit()
-        return finished
 
 
 class Program:
@@ -239,11 +70,11 @@ class Program:
             self._emit(Failed(id=job.id, message=f"{type(error).__name__}: {error}"))
         finally:
             if job.id in self._loads:
-                self._loads.pop(job.id).share.close()
+                self._loads.pop(job.id).close()
 
     def _turn(self) -> None:
         for number in itertools.count():
-            gevent.sleep(_TURN_SECONDS)
+            gevent.sleep(TURN_SECONDS)
             for load in list(self._loads.values()):
                 load.share.keep()
                 if number % 2 and load.share.is_begun:

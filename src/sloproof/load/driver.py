@@ -16,12 +16,12 @@ from typing import Self
 
 from sloproof.errors import LoadError
 from sloproof.load.child_process import CHILD_COMMAND, ChildProcess
-from sloproof.load.connection import Target
 from sloproof.load.ledger import Clock
 from sloproof.load.profile import Profile
 from sloproof.load.request import check_requests
 from sloproof.load.running import LoadResult, Progress, RunningLoad
 from sloproof.load.schedule import processes_of
+from sloproof.load.target import Target
 from sloproof.load.wire import Begin
 
 __all__ = ["Driver", "LoadResult", "Progress", "RunningLoad"]

@@ -8,7 +8,8 @@ are; a file that is still written, or whose writer was killed, may end in half a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,13 @@ _BLOCK_BYTES = 1 << 18
 _TAIL_BYTES = 512
 _HEAD_BYTES = 1 << 14
 _HORIZON_NS = 60 * NANOSECONDS
+
+
+Row = tuple[int, int, int, str, str, str, int, str, str, int]
+"""An entry's values, in the order of its attributes: what a line of the file holds."""
+
+_start_of = itemgetter(1)
+_duration_of = itemgetter(2)
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -184,6 +192,21 @@ class LedgerWriter:
         if end - self._flushed_ns >= _FLUSH_NS:
             self._flushed_ns = end
             self.flush()
+
+    def write_rows(self, rows: Sequence[Row]) -> None:
+        """Add many requests that are over, in the order of their ends, and hand them to the operating system.
+
+        Entry by entry, `write` costs several times as much.
+        """
+        if not rows:
+            return
+        first, last = min(map(_start_of, rows)), max(map(_start_of, rows))
+        self._first_ns = min(self._first_ns, first) if self._entries else first
+        self._last_ns = max(self._last_ns, last)
+        self._longest_ns = max(self._longest_ns, *map(_duration_of, rows))
+        self._entries += len(rows)
+        self._buffer += self._encoder.encode_lines(rows)
+        self.flush()
 
     def _line(self, value: object) -> None:
         buffer = self._buffer

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Literal
 
 import msgspec
 
 from sloproof.errors import FeatureError
+from sloproof.model import NANOSECONDS
 
 
 class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,15 +32,49 @@ class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
 
 
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a load in the open model, in which the rate stays as it is or changes evenly.
+
+    Attributes:
+        seconds: How long it is; a spike may be a few milliseconds.
+        rate: Arrivals a second at its beginning; 0 is a pause.
+        to_rate: The same at its end; None: it stays.
+    """
+
+    seconds: float
+    rate: float
+    to_rate: float | None = None
+
+    @property
+    def arrivals(self) -> float:
+        """Return how many arrivals are due in it."""
+        return (self.rate + (self.rate if self.to_rate is None else self.to_rate)) / 2 * self.seconds
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """Arrivals of a load that was driven before, to be sent again as they were due.
+
+    Attributes:
+        offsets_ns: When each is due after the begin, in order.
+        kinds: The place of each in the profile's mix.
+    """
+
+    offsets_ns: tuple[int, ...]
+    kinds: tuple[int, ...]
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What the driver is asked to do.
 
-    Open model (the default): `rate` arrivals a second, whatever the service does. Closed model: `users` users, each
-    sending its next request when the last is answered. Exactly one of the two. A burst is `users` with `requests`.
+    Open model (the default): `rate` arrivals a second, whatever the service does; or a rate that changes in `stages`;
+    or the arrivals of a `recording`. Closed model: `users` users, each sending its next request when the last is
+    answered. Exactly one of these. A burst is `users` with `requests`.
 
     Attributes:
         mix: What is sent.
         rate: Arrivals a second, open model.
+        stages: Rates one after the other, open model: steps, ramps and spikes. They are as long as they say.
+        recording: Arrivals that were recorded, open model.
         users: Concurrent users, closed model.
         duration_seconds: How long arrivals go on; the driver then waits for what is still in flight.
         requests: Total number of requests; with `rate`, the load ends at whichever comes first.
@@ -50,6 +87,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     mix: tuple[RequestSpec, ...]
     rate: float | None = None
+    stages: tuple[Stage, ...] = ()
+    recording: Recording | None = None
     users: int | None = None
     duration_seconds: float | None = None
     requests: int | None = None
@@ -58,6 +97,28 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 10.0
     seed: int = 1
     processes: int = 1
+
+    @property
+    def length_seconds(self) -> float | None:
+        """Return how long the schedule is; None where only the service decides."""
+        bounds = [] if self.duration_seconds is None else [self.duration_seconds]
+        if self.stages:
+            bounds.append(sum(stage.seconds for stage in self.stages))
+        if self.recording is not None and self.recording.offsets_ns:
+            bounds.append(self.recording.offsets_ns[-1] / NANOSECONDS)
+        if self.rate is not None and self.requests is not None:
+            bounds.append(self.requests / self.rate)
+        return min(bounds) if bounds else None
+
+    @property
+    def mean_rate(self) -> float | None:
+        """Return the arrivals a second that are asked for, over the whole schedule; None in the closed model."""
+        if self.recording is not None:
+            count = len(self.recording.offsets_ns)
+            return (count - 1) / (self.length_seconds or math.inf) if count > 1 else float(count)
+        if self.stages:
+            return sum(stage.arrivals for stage in self.stages) / sum(stage.seconds for stage in self.stages)
+        return self.rate
 
     def check(self) -> None:
         """Refuse a profile that cannot be driven.
@@ -72,13 +133,18 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
                 )
             if not spec.weight > 0:
                 raise FeatureError(f"expected a weight above 0 for {spec.method} {spec.path}, got {spec.weight:g}")
+        shapes = (self.rate is not None, bool(self.stages), self.recording is not None, self.users is not None)
         problems = [
+            *self._shape_problems(),
             (not self.mix, "at least one kind of request to send, got none"),
             (self.requests is not None and self.requests < 1, f"at least 1 request to send, got {self.requests}"),
-            ((self.rate is None) == (self.users is None), "either a rate of requests or a number of users"),
-            (self.rate is not None and not self.rate > 0, f"a rate above 0 requests a second, got {self.rate}"),
+            (sum(shapes) != 1, "either a rate of requests or a number of users, or stages or a recording"),
+            (
+                self.rate is not None and not 0 < self.rate < math.inf,
+                f"a rate above 0 requests a second, got {self.rate}",
+            ),
             (self.users is not None and self.users < 1, f"at least 1 user, got {self.users}"),
-            (self.duration_seconds is None and self.requests is None, "a duration or a number of requests"),
+            (self.length_seconds is None and self.requests is None, "a duration or a number of requests"),
             (
                 self.duration_seconds is not None and not self.duration_seconds > 0,
                 f"a load that lasts longer than 0 s, got {self.duration_seconds} s",
@@ -90,3 +156,23 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         for wrong, expected in problems:
             if wrong:
                 raise FeatureError(f"expected {expected}")
+
+    def _shape_problems(self) -> list[tuple[bool, str]]:
+        problems = []
+        for stage in self.stages:
+            rates = [stage.rate, *([] if stage.to_rate is None else [stage.to_rate])]
+            problems += [
+                (not 0 < stage.seconds < math.inf, f"a stage longer than 0 s, got {stage.seconds:g} s"),
+                (not all(0 <= rate < math.inf for rate in rates), f"a stage's rate of 0 or more, got {rates}"),
+            ]
+        if self.stages:
+            problems.append((not any(one.arrivals for one in self.stages), "a stage with a rate above 0, got none"))
+        if self.recording is not None:
+            offsets, kinds = self.recording.offsets_ns, self.recording.kinds
+            problems += [
+                (not offsets, "a recording with at least 1 arrival, got none"),
+                (len(offsets) != len(kinds), f"as many kinds as arrivals, got {len(kinds)} and {len(offsets)}"),
+                (any(b < a for a, b in itertools.pairwise((0, *offsets))), "arrivals in order, from 0 on"),
+                (any(not 0 <= kind < len(self.mix) for kind in kinds), "kinds that are in the mix"),
+            ]
+        return problems

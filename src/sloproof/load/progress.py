@@ -11,7 +11,7 @@ from rich.progress import Progress as Line
 
 from sloproof.duration import format_duration
 from sloproof.load.profile import Profile
-from sloproof.load.running import LoadResult, Progress, asked_seconds
+from sloproof.load.running import LoadResult, Progress
 
 
 class ProgressLine:
@@ -26,8 +26,8 @@ class ProgressLine:
     def __init__(self, console: Console, name: str, profile: Profile) -> None:
         self._console = console
         self._name = name
-        self._total = asked_seconds(profile) or (float(profile.requests) if profile.requests else None)
-        self._by_time = asked_seconds(profile) is not None
+        self._total = profile.length_seconds or (float(profile.requests) if profile.requests else None)
+        self._by_time = profile.length_seconds is not None
         self._line: Line | None = None
 
     def __enter__(self) -> Self:

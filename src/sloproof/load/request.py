@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from sloproof.errors import SettingsError
-from sloproof.load.connection import Target
 from sloproof.load.profile import Profile, RequestSpec
+from sloproof.load.target import Target
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PATH = re.compile(r"/[^\x00-\x20\x7f]*")
@@ -51,6 +51,7 @@ class RequestTemplate:
 
     def __init__(self, spec: RequestSpec, target: Target, header: str) -> None:
         self.spec = spec
+        self.method = spec.method
         fields = {"Host": target.authority, "User-Agent": "sloproof", "Accept": "*/*"}
         known = {name.lower(): name for name in fields}
         for name, value in spec.headers.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,16 +13,15 @@ from pathlib import Path
 from sloproof.duration import format_duration
 from sloproof.errors import LoadError
 from sloproof.load.child_process import ChildProcess
+from sloproof.load.doubt import Doubt, doubts_of
 from sloproof.load.ledger import Clock, Ledger
 from sloproof.load.profile import Profile
+from sloproof.load.strain import Strain
 from sloproof.load.wire import Advanced, Event, Failed, Finished, Started
 from sloproof.model import NANOSECONDS, Window, instant_from_ns
 
 _LOOK_SECONDS = 0.1
-_SATURATED = 0.7
 _SHORTFALL = 0.01
-_STEP_NS = NANOSECONDS // 100
-_LEAST_CPU_NS = NANOSECONDS // 2  # a shorter load is over before its processor share means anything
 _ROUND_TRIP_SECONDS = 15.0
 
 
@@ -61,7 +60,9 @@ class LoadResult:
         achieved_rate: Requests a second that were sent, over the schedule or the time they really took, if longer.
         unsent: Arrivals that were due and could not be sent.
         cpu_share: Share of a core that the busiest load process used.
+        cpu_seconds: CPU time that all load processes used from the begin to the end.
         warnings: Why the load's own numbers may not be trusted.
+        doubts: Those of them for which what is judged by the numbers is inconclusive.
     """
 
     name: str
@@ -74,6 +75,8 @@ class LoadResult:
     unsent: int
     cpu_share: float
     warnings: tuple[str, ...]
+    cpu_seconds: float = 0.0
+    doubts: tuple[Doubt, ...] = ()
 
 
 class RunningLoad:
@@ -153,8 +156,15 @@ class RunningLoad:
             remaining=self._remaining(elapsed_ns),
         )
 
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Return every reason up to now not to believe the load's numbers."""
+        with self._changed:
+            strains = [one.strain for one in self._latest.values() if one.strain is not None]
+            requests = sum(one.requests for one in self._latest.values())
+        return doubts_of(strains, requests=requests, unsent=0)
+
     def _remaining(self, elapsed_ns: int) -> timedelta | None:
-        asked = asked_seconds(self.profile)
+        asked = self.profile.length_seconds
         return None if asked is None else max(timedelta(seconds=asked) - _duration(elapsed_ns), timedelta())
 
     def wait(
@@ -218,14 +228,6 @@ class RunningLoad:
         return _merge(self.name, self.profile, self.ledger, self._clock, shares)
 
 
-def asked_seconds(profile: Profile) -> float | None:
-    """Return how long a profile's schedule is; None where only the service decides."""
-    bounds = [] if profile.duration_seconds is None else [profile.duration_seconds]
-    if profile.rate is not None and profile.requests is not None:
-        bounds.append(profile.requests / profile.rate)
-    return min(bounds) if bounds else None
-
-
 def _merge(name: str, profile: Profile, ledger: Ledger, clock: Clock, shares: Sequence[Finished]) -> LoadResult:
     begin = min(one.begin_ns for one in shares)
     first = min((one.first_ns for one in shares if one.first_ns is not None), default=begin)
@@ -238,13 +240,16 @@ def _merge(name: str, profile: Profile, ledger: Ledger, clock: Clock, shares: Se
     cpu_share = max(one.cpu_ns / max(one.wall_ns, 1) for one in shares)
     start_ns, end_ns = clock.unix_ns(first), clock.unix_ns(last)
     schedule = last - first
-    if profile.rate is not None:
-        due = max(one.due_ns for one in shares) - begin + round(NANOSECONDS / profile.rate)
+    if profile.mean_rate is not None:
+        due = max(one.due_ns for one in shares) - begin + round(NANOSECONDS / profile.mean_rate)
+        if profile.stages and profile.requests is None:
+            due = round((profile.length_seconds or 0.0) * NANOSECONDS)  # a stage may end in a pause
         stops = [one.stop_ns - begin for one in shares if one.stop_ns is not None]
         schedule = max(min([due, *stops]), 1)
         spent = max(schedule, max(one.last_start_ns for one in shares) - begin)
     else:
         spent = schedule
+    doubts = doubts_of([_strain(one) for one in shares], requests=requests, unsent=unsent)
     return LoadResult(
         name=name,
         # Whole microseconds, outwards, so that every request lies inside.
@@ -252,33 +257,25 @@ def _merge(name: str, profile: Profile, ledger: Ledger, clock: Clock, shares: Se
         ledger=ledger,
         requests=requests,
         failures=dict(failures),
-        asked_rate=profile.rate,
+        asked_rate=profile.mean_rate,
         achieved_rate=requests / (max(spent, 1) / NANOSECONDS),
         unsent=unsent,
         cpu_share=cpu_share,
-        warnings=tuple(_warnings(shares, cpu_share, requests, unsent, schedule, spent)),
+        warnings=(*(one.text for one in doubts), *_warnings(schedule, spent)),
+        doubts=doubts,
+        cpu_seconds=sum(one.cpu_ns for one in shares) / NANOSECONDS,
     )
 
 
-def _warnings(
-    shares: Sequence[Finished], cpu_share: float, requests: int, unsent: int, schedule: int, spent: int
-) -> list[str]:
-    warnings = []
-    if cpu_share > _SATURATED and max(one.wall_ns for one in shares) >= _LEAST_CPU_NS:
-        warnings.append(
-            f"the load source used {cpu_share * 100:.0f} % of its core (limit {_SATURATED * 100:.0f} %): "
-            "its latencies include its own queueing; use more processes"
-        )
-    if unsent > _SHORTFALL * (requests + unsent):
-        warnings.append(f"{unsent} of {requests + unsent} arrivals could not be sent: every connection was busy")
+def _strain(share: Finished) -> Strain:
+    if share.strain is not None:
+        return share.strain
+    return Strain(wall_ns=share.wall_ns, cpu_ns=share.cpu_ns, stepped_ns=share.stepped_ns)
+
+
+def _warnings(schedule: int, spent: int) -> Iterator[str]:
     if spent > schedule * (1 + _SHORTFALL) + NANOSECONDS // 100:
-        warnings.append(
-            f"sending took {format_duration(_duration(spent))}, the schedule {format_duration(_duration(schedule))}"
-        )
-    step = max((one.stepped_ns for one in shares), key=abs)
-    if abs(step) > _STEP_NS:
-        warnings.append(f"the wall clock was stepped by {step / NANOSECONDS:+.3f} s during the load")
-    return warnings
+        yield f"sending took {format_duration(_duration(spent))}, the schedule {format_duration(_duration(schedule))}"
 
 
 def _duration(nanoseconds: int) -> timedelta:

@@ -7,13 +7,16 @@ profile agree on every arrival, and each takes its own without asking.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sloproof.load.profile import Profile
+from sloproof.load.profile import Profile, Stage
 from sloproof.model import NANOSECONDS
+
+_ROUNDING = 1e-9  # of an arrival
 
 
 class Arrival(NamedTuple):
@@ -50,25 +53,62 @@ def users_of(profile: Profile, process: int) -> int:
 
 def arrivals(profile: Profile, process: int = 0) -> Iterator[Arrival]:
     """Yield a process's arrivals in order; endless where the profile bounds neither their number nor their time."""
-    offsets = _offsets(profile) if profile.rate is not None else itertools.repeat(None)
-    every = itertools.islice(zip(itertools.count(), offsets, _kinds(profile), strict=False), profile.requests)
+    offsets: Iterator[int | None]
+    if profile.recording is not None:
+        offsets, kinds = iter(profile.recording.offsets_ns), iter(profile.recording.kinds)
+    else:
+        offsets = itertools.repeat(None) if profile.users is not None else _offsets(profile)
+        kinds = _kinds(profile)
+    every = itertools.islice(zip(itertools.count(), offsets, kinds, strict=False), profile.requests)
     own = itertools.islice(every, process, None, processes_of(profile))
     return itertools.starmap(Arrival, own)
 
 
 def _offsets(profile: Profile) -> Iterator[int]:
-    rate = profile.rate or 0.0
+    """Yield when arrivals are due, for a rate or for stages of rates.
+
+    With a rate of one a second, even arrivals are due at 0, 1, 2 ...; a rate that changes stretches that time. The
+    same holds for arrivals at random, which are then a Poisson process of that rate.
+    """
     end = None if profile.duration_seconds is None else profile.duration_seconds * NANOSECONDS
-    draw = random.Random(f"{profile.seed} arrivals")  # noqa: S311 - repeatable, not secret
-    at = 0.0
-    for number in itertools.count():
-        if profile.arrivals == "poisson":
-            at += draw.expovariate(rate) * NANOSECONDS
-        else:
-            at = number * NANOSECONDS / rate  # never summed up, so that it cannot drift
+    at_units = _stretched(profile.stages, _units(profile)) if profile.stages else _even(profile)
+    for at in at_units:
         if end is not None and at >= end:
             return
         yield round(at)
+
+
+def _units(profile: Profile) -> Iterator[float]:
+    if profile.arrivals != "poisson":
+        yield from map(float, itertools.count())
+    draw = random.Random(f"{profile.seed} arrivals")  # noqa: S311 - repeatable, not secret
+    at = 0.0
+    while True:
+        at += draw.expovariate(1.0)
+        yield at
+
+
+def _even(profile: Profile) -> Iterator[float]:
+    # Counted, never summed up, so that even arrivals cannot drift.
+    scale = NANOSECONDS / (profile.rate or math.inf)
+    if profile.arrivals == "poisson":
+        return (unit * scale for unit in _units(profile))
+    rate = profile.rate or math.inf
+    return (number * NANOSECONDS / rate for number in itertools.count())
+
+
+def _stretched(stages: Sequence[Stage], units: Iterator[float]) -> Iterator[float]:
+    begin = passed = 0.0  # seconds and arrivals before the stage
+    unit = next(units)
+    for stage in stages:
+        slope = 0.0 if stage.to_rate is None else (stage.to_rate - stage.rate) / stage.seconds
+        # An arrival that rounding puts at the very end of a stage belongs to the next one, or to none.
+        while (due := unit - passed) < stage.arrivals - _ROUNDING:
+            root = math.sqrt(max(stage.rate**2 + 2 * slope * due, 0.0))
+            yield (begin + (2 * due / (stage.rate + root) if due > 0 else 0.0)) * NANOSECONDS
+            unit = next(units)
+        begin += stage.seconds
+        passed += stage.arrivals
 
 
 def _kinds(profile: Profile) -> Iterator[int]:

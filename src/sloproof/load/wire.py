@@ -6,6 +6,7 @@ import msgspec
 
 from sloproof.load.ledger_file import Clock
 from sloproof.load.profile import Profile
+from sloproof.load.strain import Strain
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
@@ -70,6 +71,7 @@ class Advanced(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
     p95_ns: int | None
     in_flight: int
     elapsed_ns: int
+    strain: Strain | None = None
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
@@ -89,6 +91,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
         cpu_ns: CPU time of the process from the begin to the end.
         wall_ns: Time from the begin to the end.
         stepped_ns: By how much the wall clock was stepped meanwhile.
+        strain: How hard the process had it; None from a child program that does not tell.
     """
 
     id: int
@@ -104,6 +107,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     cpu_ns: int
     wall_ns: int
     stepped_ns: int
+    strain: Strain | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="error"):

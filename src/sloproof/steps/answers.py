@@ -95,6 +95,7 @@ def response_times(trial: Trial, bound: timedelta, most: timedelta) -> None:
     durations = [entry.duration_ns / 1e9 for entry in trial.observation.sent_entries]
     trial.expect(
         "responses took as long as they should",
+        check="load",
         expected=f"{low:g} s to {high:g} s",
         measured=f"{min(durations):.3f} s to {max(durations):.3f} s" if durations else "no request",
         holds=bool(durations) and min(durations) >= low and max(durations) <= high,

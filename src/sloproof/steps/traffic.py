@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 from pytest_bdd import given, parsers, when
 
-from sloproof.duration import format_duration
+from sloproof.duration import format_duration, parse_duration
+from sloproof.errors import FeatureError
 from sloproof.load.hostile import hostile_requests
-from sloproof.load.profile import Profile
+from sloproof.load.ledger import Ledger
+from sloproof.load.profile import Profile, Stage
+from sloproof.load.recording import recorded
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
@@ -151,3 +155,81 @@ def send_hostile(trial: Trial, count: int) -> None:
     """Send requests with hostile paths, queries, methods, headers and bodies, drawn from the seed."""
     for request in hostile_requests(count, trial.harness.settings.load.seed):
         trial.send(request.method, request.path, headers=dict(request.headers), body=request.body)
+
+
+@when(parsers.parse('load of {rate:g} requests a second at random instants runs for "{duration:duration}" on the usual mix', TYPES))  # fmt: skip
+def run_random_load(trial: Trial, rate: float, duration: timedelta) -> None:
+    """Drive the usual mix with the gaps of a Poisson process, drawn from the seed, as independent clients would."""
+    profile = msgspec.structs.replace(trial.usual(rate, duration), arrivals="poisson")
+    trial.run(profile, f"{rate:g}/s at random for {format_duration(duration)}")
+
+
+@when(parsers.parse('load that goes from {first:g} to {last:g} requests a second runs for "{duration:duration}" on the usual mix', TYPES))  # fmt: skip
+def run_ramp(trial: Trial, first: float, last: float, duration: timedelta) -> None:
+    """Drive the usual mix at a rate that changes evenly, up or down."""
+    stage = Stage(seconds=duration.total_seconds(), rate=first, to_rate=last)
+    trial.run(_staged(trial, stage), f"{first:g}/s to {last:g}/s in {format_duration(duration)}")
+
+
+@when(parsers.parse('load of {rate:g} requests a second with a spike of {peak:g} for "{spike:duration}" runs for "{duration:duration}" on the usual mix', TYPES))  # fmt: skip
+def run_spike(trial: Trial, rate: float, peak: float, spike: timedelta, duration: timedelta) -> None:
+    """Drive the usual mix with a spike in the middle, of any length: milliseconds, too."""
+    rest = (duration - spike).total_seconds() / 2
+    if rest <= 0:
+        raise FeatureError(
+            "expected a spike that is shorter than the load, "
+            f"got {format_duration(spike)} in {format_duration(duration)}"
+        )
+    around = Stage(seconds=rest, rate=rate)
+    profile = _staged(trial, around, Stage(seconds=spike.total_seconds(), rate=peak), around)
+    trial.run(profile, f"{rate:g}/s with {peak:g}/s for {format_duration(spike)}")
+
+
+@when("load runs on the usual mix in these steps")
+def run_steps(trial: Trial, datatable: list[list[str]]) -> None:
+    """Drive the usual mix at one rate after the other; the table has the columns `requests a second` and `for`."""
+    header, *rows = datatable
+    if header != ["requests a second", "for"] or not rows:
+        raise FeatureError('expected a table with the columns "requests a second" and "for", and a row for each step')
+    stages = [Stage(seconds=parse_duration(length).total_seconds(), rate=_rate(rate)) for rate, length in rows]
+    trial.run(_staged(trial, *stages), f"{len(stages)} steps, {' '.join(rate for rate, _ in rows)} a second")
+
+
+@when("the last load is sent again")
+def replay_last(trial: Trial) -> None:
+    """Drive what the last load sent, each request due when it was due then."""
+    load = trial.harness.last_load
+    if load is None:
+        raise FeatureError("expected an earlier step to have driven a load, but none has")
+    _replay(trial, load.ledger, f"{load.name}, again")
+
+
+@when(parsers.parse('the load in ledger "{path:text}" is sent again', TYPES))
+def replay_file(trial: Trial, path: str) -> None:
+    """Drive what a ledger file, or a folder of them, recorded; the path is relative to the project's root.
+
+    Bodies and headers are not in a ledger: those of the usual mix are sent, where method and path are the same.
+    """
+    place = trial.harness.root / path
+    if not place.exists():
+        raise FeatureError("expected a ledger to send again, found no such file", where=place)
+    _replay(trial, Ledger.open(place), f"{path}, again")
+
+
+def _replay(trial: Trial, ledger: Ledger, name: str) -> None:
+    known = trial.harness.usual_mix if trial.harness.settings.load.mix else ()
+    mix, recording = recorded(ledger, known)
+    load = trial.harness.settings.load
+    trial.run(Profile(mix=mix, recording=recording, seed=load.seed, timeout_seconds=load.timeout_seconds), name)
+
+
+def _staged(trial: Trial, *stages: Stage) -> Profile:
+    load = trial.harness.settings.load
+    return Profile(mix=trial.harness.usual_mix, stages=stages, seed=load.seed, timeout_seconds=load.timeout_seconds)
+
+
+def _rate(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise FeatureError(f"expected a number of requests a second, got {text!r}") from None
