@@ -10,7 +10,7 @@ import pytest
 from sloproof.environment.attached import AttachedEnvironment, Credentials
 from sloproof.errors import CapabilityError, EnvironmentStartError
 from sloproof.servers import connect
-from tests.harnessed import SETTINGS
+from tests.fakes import SETTINGS
 from tests.load.server import serving
 
 

@@ -29,6 +29,7 @@ _RUNNING = (
     "sloproof.steps.checks",
     "sloproof.steps.components",
     "sloproof.steps.dashboards",
+    "sloproof.steps.kubernetes",
     "sloproof.steps.logs",
     "sloproof.steps.metrics",
     "sloproof.steps.probes",
