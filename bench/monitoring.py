@@ -32,7 +32,7 @@ from sloproof.environment.components import free_ports
 
 CPU_GOAL, SCRAPE_GOAL_MS = 0.10, 1.0
 _INTERVAL = 0.25
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 90
 _CONFIG = """
 {interval}
 scrape_configs:

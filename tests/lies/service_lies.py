@@ -201,9 +201,9 @@ def unhandled_errors_are_not_counted() -> None:
 
 def unhandled_errors_leave_no_traceback() -> None:
     """The exception is swallowed on its way to the log."""
-    from service import exchange  # noqa: PLC0415 - as above
+    from service import logs  # noqa: PLC0415 - as above
 
-    _put(exchange, "format_traceback", lambda _: "")
+    _put(logs, "format_traceback", lambda _: "")
 
 
 def errors_are_born_with_their_first_event() -> None:

@@ -316,7 +316,7 @@ from flask import Flask
 from lifted import LineLog, RequestMetrics, Telemetry, flask_rules
 from prometheus_client.exposition import generate_latest
 flask, metrics = Flask("x"), RequestMetrics(prefix="shop")
-flask.wsgi_app = Telemetry(flask.wsgi_app, metrics, LineLog())
+flask.wsgi_app = Telemetry(flask.wsgi_app, metrics, LineLog(), rule_of=flask_rules(flask.url_map))
 flask.test_client().get("/nothing", headers={"X-Request-ID": "r1"}, buffered=True)
 assert not [name for name in sys.modules if name.startswith(("service", "sloproof"))]
 sys.stdout.write(generate_latest(metrics.registry).decode())
