@@ -25,6 +25,7 @@ from sloproof.load.ledger_file import Clock
 from sloproof.load.wire import Begin, Command, Event, Failed, Finished, Ready, Started, to_line
 
 _FETCHES = 3
+_LEAVE_SECONDS = 1.0
 _FETCH_SECONDS = 120.0
 
 
@@ -99,6 +100,10 @@ class Relay:
                 self._to_child.flush()
         with contextlib.suppress(OSError):
             self._to_child.close()
+        self._thread.join(_LEAVE_SECONDS)
+        # The driver waits no longer than a moment; what carries the far child must not outlive this program, and the
+        # far child ends by itself once its way here is gone.
+        self._process.kill()
         self._thread.join()
 
     def _begin(self, job: Begin) -> Begin:

@@ -10,7 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools, make_local
+from sloproof.environment.base import Environment
 from sloproof.harness import Harness
+from sloproof.load.child_process import CHILD_COMMAND
 from sloproof.load.driver import Driver
 from sloproof.servers import connect
 
@@ -23,7 +25,13 @@ def standing(wish: Wish, console: Console) -> Iterator[Harness]:
         ToolError: A program of the environment cannot be had.
         EnvironmentStartError: A component did not become ready.
     """
-    environment = make_local(wish, find_tools(wish, console))
+    with standing_on(make_local(wish, find_tools(wish, console)), wish) as harness:
+        yield harness
+
+
+@contextmanager
+def standing_on(environment: Environment, wish: Wish) -> Iterator[Harness]:
+    """Bring an environment up that is not started yet, and yield a harness on it; see `standing`."""
     with tempfile.TemporaryDirectory(prefix="sloproof-proof-") as folder:
         ledger_dir = Path(folder)
         try:
@@ -33,13 +41,14 @@ def standing(wish: Wish, console: Console) -> Iterator[Harness]:
                 ledger_dir=ledger_dir,
                 run_id=wish.run_id,
                 request_id_header=wish.settings.service.request_id_header,
+                commands=lambda process: environment.load_command(process) or CHILD_COMMAND,
             )
             driver.start()
             harness = Harness(
                 settings=wish.settings,
                 root=wish.root,
                 environment=environment,
-                clients=connect(environment, wish.settings, environment.faults_token),
+                clients=connect(environment, wish.settings, getattr(environment, "faults_token", "")),
                 driver=driver,
                 ledger_dir=ledger_dir,
                 run_id=wish.run_id,
