@@ -18,6 +18,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
 from world import ROOT, describe_machine, goal, project_settings
 
 from sloproof.claims.requests import counts_agree
@@ -25,14 +26,10 @@ from sloproof.environment.backends import Wish
 from sloproof.environment.kube.backends import make
 from sloproof.environment.kube.environment import KubeEnvironment
 from sloproof.environment.kube.wish import ClusterWish
-from sloproof.errors import SloproofError
 from sloproof.finding import Verdict
 from sloproof.load.profile import Profile
 from sloproof.prove.standing import standing_on
 from sloproof.report.run_id import new_run_id
-
-_PEAK = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
-_PYTHON = "import sys; print(next(open(p).read().strip() for p in sys.argv[1:] if __import__('os').path.exists(p)))"
 
 
 def cluster_wish(options: argparse.Namespace) -> ClusterWish:
@@ -51,15 +48,21 @@ def cluster_wish(options: argparse.Namespace) -> ClusterWish:
 
 
 def print_memory(environment: KubeEnvironment) -> None:
-    """Print each pod's peak memory beside what it may take, as far as its container can be asked."""
-    for pod in environment.cluster.pods(environment.namespace):
-        try:
-            said = environment.access.kubectl.run(
-                "exec", "-n", environment.namespace, pod.name, "--", "python3", "-c", _PYTHON, *_PEAK.split()
-            ).decode()
-            print(f"peak memory {int(said) / 1e6:6.0f} MB  {pod.name}")
-        except (SloproofError, ValueError):
-            print(f"peak memory      ?     {pod.name}: no Python in it; see the node's cgroup")
+    """Print each container's peak memory, as the kubelet has it: with the page cache, as limits count it."""
+    peaks: dict[str, float] = {}
+    for node in environment.cluster.nodes():
+        path = f"/api/v1/nodes/{node.metadata.name}/proxy/metrics/cadvisor"
+        text = environment.cluster.api.request("GET", path).decode()
+        for family in text_string_to_metric_families(text):
+            if family.name == "container_memory_max_usage_bytes":
+                for sample in family.samples:
+                    name = sample.labels.get("container", "")
+                    if name and sample.labels.get("namespace") == environment.namespace:
+                        key = f"{sample.labels['pod']}"
+                        peaks[key] = max(peaks.get(key, 0.0), sample.value)
+    for name, value in sorted(peaks.items()):
+        print(f"peak memory {value / 1e6:6.0f} MB  {name}")
+    print(f"peak memory {sum(peaks.values()) / 1e6:6.0f} MB  in all")
 
 
 def main() -> int:
