@@ -118,9 +118,8 @@ class Sources:
 
     def program(self, name: str, path: Path) -> float:
         """A program that starts anew: the difference between a long run and a short one."""
-        (short, short_cpu), (long, long_cpu) = (
-            getattr(self, f"_{name}")(path, seconds) for seconds in (1.0, 1.0 + max(self._seconds, 1.0))
-        )
+        run = {"wrk": self._wrk, "vegeta": self._vegeta, "k6": self._k6}[name]
+        (short, short_cpu), (long, long_cpu) = (run(path, seconds) for seconds in (1.0, 1.0 + max(self._seconds, 1.0)))
         return (long_cpu - short_cpu) / (long - short) * 1e6
 
     def _agree(self, name: str, done: int, before: int) -> None:

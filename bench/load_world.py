@@ -127,10 +127,12 @@ def conditions(found: Mapping[str, Path]) -> str:
     """Return the versions and the machine's state, in one line."""
     versions = [f"Locust {version('locust')}", f"Python {sys.version.split()[0]}"]
     for name, path in found.items():
-        argument = "-version" if name == "vegeta" else "version" if name == "k6" else "-v"
-        done = subprocess.run([path, argument], capture_output=True, text=True, check=False, timeout=20)
-        number = re.search(r"\d+\.\d+[.\d]*", (done.stdout or done.stderr).replace("go1.", ""))
-        versions.append(f"{name} {number[0] if number else 'of a version it does not tell'}")
+        command: list[str | Path] = (
+            ["go", "version", "-m", path] if name in _MODULES and shutil.which("go") else [path, "-v"]
+        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        number = re.search(r"\bmod\s+\S+\s+v(\S+)", done.stdout) or re.search(r"(\d+\.\d+[.\d]*)", done.stdout)
+        versions.append(f"{name} {number[1] if number else 'of a version it does not tell'}")
     return f"{'; '.join(versions)}; {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
 
 

@@ -10,17 +10,16 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
 from sloproof.barrier import Anchor, Barrier, Sentinel, sentinel_id
-from sloproof.clients.service import ProbeKind, ProbeSample, Response
+from sloproof.belief import Belief
+from sloproof.clients.service import ProbeKind, ProbeSample, Response, ServiceClient
 from sloproof.environment.base import Environment
 from sloproof.errors import ExpectationError, LoadError, SettingsError, UnavailableError
 from sloproof.finding import Finding, Verdict
-from sloproof.load.doubt import Doubt, DoubtKind
 from sloproof.load.driver import Driver, LoadResult, RunningLoad
 from sloproof.load.ledger import Entry, Ledger, LedgerWriter
 from sloproof.load.profile import Profile, RequestSpec
@@ -31,9 +30,6 @@ from sloproof.servers import Clients
 from sloproof.settings import Settings
 from sloproof.slo.verdicts import Judgement
 
-# Claims on rates and latencies rest on the load source's own clockwork. Counts and ids do not: its ledger is exact even
-# where it was slow.
-_TIMED = frozenset({"load", "quantile_bracket", "slo"})
 _FAILURES = frozenset({"refused", "timeout", "reset", "connect", "protocol"})
 
 
@@ -96,8 +92,7 @@ class Harness:
         self._is_accounted = False  # nothing was sent since the last anchor
         self._background: RunningLoad | None = None
         self.last_load: LoadResult | None = None
-        self._doubted: list[tuple[datetime, tuple[Doubt, ...]]] = []  # by when their load ended
-        self._judged_since = datetime.now(UTC)
+        self.belief = Belief()
         self.barrier = Barrier(
             settings=settings,
             prometheus=clients.prometheus,
@@ -144,9 +139,15 @@ class Harness:
         )
 
     def send(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        client: ServiceClient | None = None,
     ) -> Response:
-        """Send one request, record it in the ledger, and return the answer."""
+        """Send one request, by a client of its own if one is given, record it in the ledger, and return the answer."""
         name = self.settings.service.request_id_header
         given = {key.lower(): value for key, value in (headers or {}).items()}
         request_id = given.get(name.lower()) or f"{self.run_id}-single-{next(self._numbers)}"
@@ -154,7 +155,9 @@ class Harness:
         self._is_accounted = False
         begin = time.monotonic_ns()
         try:
-            response = self.clients.service.send(method, path, headers={**(headers or {}), name: request_id}, body=body)
+            response = (client or self.clients.service).send(
+                method, path, headers={**(headers or {}), name: request_id}, body=body
+            )
         except UnavailableError as error:
             # What became of it is unknown, but not that it was sent.
             failure = error.kind if error.kind in _FAILURES else "reset"
@@ -242,16 +245,16 @@ class Harness:
         """Return whether a load is running in the background."""
         return self._background is not None
 
-    def end_load(self) -> LoadResult | None:
-        """End the load in the background, if there is one, and return what it did."""
+    def end_load(self, *, by_itself: bool = False) -> LoadResult | None:
+        """End the load in the background, if there is one, or wait for its own end, and return what it did."""
         load, self._background = self._background, None
         if load is None:
             return None
-        return self._end(load.stop())
+        return self._end(load.wait(check_alive=self.environment.check_alive) if by_itself else load.stop())
 
     def _end(self, result: LoadResult) -> LoadResult:
         self.last_load = result
-        self._doubted.append((result.window.end, result.doubts))
+        self.belief.note(result.window.end, result.doubts)
         self._on_load(result)
         return result
 
@@ -312,27 +315,6 @@ class Harness:
 
     # Judgement
 
-    def judge_since(self, instant: datetime) -> None:
-        """Let what is judged rest on the loads that ended since then; at first those since the scenario's begin."""
-        self._judged_since = instant
-
-    def _doubt(self, finding: Finding) -> Finding:
-        """Return a finding as it stands when the load that it rests on cannot be believed."""
-        if finding.verdict not in {Verdict.PASS, Verdict.FAIL}:
-            return finding
-        doubts = [one for end, own in self._doubted if end >= self._judged_since for one in own]
-        if self._background is not None:
-            doubts += self._background.doubts()
-        texts = [one.text for one in doubts if one.kind is DoubtKind.CLOCK or finding.check in _TIMED]
-        if not texts:
-            return finding
-        return replace(
-            finding,
-            verdict=Verdict.INCONCLUSIVE,
-            evidence=(*finding.evidence, *(("not to be believed", text) for text in dict.fromkeys(texts))),
-            hint=f"the load's own numbers are worthless here, or this would be a {finding.verdict}; run it again in quiet",
-        )
-
     def judge(self, *findings: Finding) -> None:
         """Record findings, and end the scenario at the first that is not a pass.
 
@@ -341,7 +323,8 @@ class Harness:
         Raises:
             ExpectationError: A finding is not a pass; it carries the findings.
         """
-        believed = [self._doubt(finding) for finding in findings]
+        running = () if self._background is None else self._background.doubts()
+        believed = [self.belief.judge(finding, running) for finding in findings]
         for finding in believed:
             self._on_finding(finding)
         bad = [finding for finding in believed if finding.verdict is not Verdict.PASS]
@@ -433,7 +416,7 @@ class Harness:
             self.clients.service.clear_faults()
             self.barrier.forget()
         self.end_load()
-        self.judge_since(datetime.now(UTC))
+        self.belief.since(datetime.now(UTC))
 
     def close(self) -> None:
         """End the driver and close the harness's own ledger."""

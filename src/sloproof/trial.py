@@ -133,7 +133,7 @@ class Trial:
     def recall(self, observation: Observation) -> None:
         """Let the scenario judge an observation that an earlier one of its feature has made."""
         self._observation, self._before = observation, observation.before
-        self.harness.judge_since(observation.before.at)
+        self.harness.belief.since(observation.before.at)
 
     def begin(self, profile: Profile, name: str, *, base_url: str | None = None) -> None:
         """Start a load that goes on while the next steps run; `base_url` as in `run`."""

@@ -26,6 +26,7 @@ class Scripted:
         self._sends = list(sends)
         self._answer = answer
         self.sent: list[bytes] = []
+        self.is_reset = False
 
     def send(self, data: bytes | memoryview, /) -> int:
         wrong = self._sends.pop(0) if self._sends else None
@@ -35,6 +36,8 @@ class Scripted:
         return len(data)
 
     def recv(self, _size: int, /) -> bytes:
+        if self.is_reset:
+            raise ConnectionResetError
         return self._answer
 
     def await_readable(self, _deadline_ns: int, /) -> None: ...
@@ -117,7 +120,12 @@ def learned() -> AnswerShapes:
 
 def connection_over(*lines: Scripted) -> Connection:
     rest = iter(lines)
-    return Connection(Nowhere(), lambda _: NoAnswer(), 1.0, lambda connected: (connected.close(), next(rest))[1])
+
+    def make(connected: socket.socket) -> Scripted:
+        connected.close()
+        return next(rest)
+
+    return Connection(Nowhere(), lambda _: NoAnswer(), 1.0, make)
 
 
 @pytest.mark.parametrize("wrong", [BrokenPipeError(), ConnectionResetError()])
@@ -141,10 +149,6 @@ def test_kept_connection_that_takes_a_byte_and_resets_is_a_reset() -> None:
     first, second = Scripted(), Scripted()
     connection = connection_over(first, second)
     assert connection.exchange(b"one", "GET", learned()).status == 200
-    first.recv = lambda _size: _raise(ConnectionResetError())  # type: ignore[method-assign,assignment]
+    first.is_reset = True
     assert connection.exchange(b"two", "GET", learned()).failure == "reset"
     assert not second.sent
-
-
-def _raise(error: Exception) -> None:
-    raise error

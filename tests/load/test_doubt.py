@@ -26,8 +26,8 @@ MIX = (RequestSpec(path="/ok", endpoint="/ok"),)
 
 
 def kinds(requests: int = 200, unsent: int = 0, **readings: object) -> list[DoubtKind]:
-    strain = Strain(**{**QUIET, **readings})  # type: ignore[arg-type]
-    return [one.kind for one in doubts_of([Strain(**QUIET), strain], requests=requests, unsent=unsent)]  # type: ignore[arg-type]
+    strains = [Strain(**one) for one in (QUIET, {**QUIET, **readings})]
+    return [one.kind for one in doubts_of(strains, requests=requests, unsent=unsent)]
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,16 @@ def kinds(requests: int = 200, unsent: int = 0, **readings: object) -> list[Doub
         ({"late": 2}, {"late": 3}),
         ({"pause_ns": SECOND // 5}, {"pause_ns": SECOND // 3}),
         ({"stolen": 0.19}, {"stolen": 0.21}),
-        ({"unsent": 2}, {"unsent": 3}),
     ],
 )
 def test_each_reading_is_a_doubt_on_time_beyond_its_limit(good: dict[str, object], bad: dict[str, object]) -> None:
     assert kinds(**good) == []  # type: ignore[arg-type]
     assert kinds(**bad) == [DoubtKind.TIME]  # type: ignore[arg-type]
+
+
+def test_arrivals_that_could_not_be_sent_are_a_shortfall() -> None:
+    assert kinds(unsent=2) == []
+    assert kinds(unsent=3) == [DoubtKind.SHORTFALL]
 
 
 @pytest.mark.parametrize("step", [SECOND, -SECOND // 50])

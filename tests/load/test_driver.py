@@ -152,6 +152,14 @@ def test_connections_are_kept_and_not_trusted_when_idle(shared: Shared) -> None:
     assert server.connections == 3
 
 
+def test_no_more_connections_are_opened_than_there_are_users(shared: Shared) -> None:
+    """Over many turns of the load's housekeeping, which closes connections that nobody uses."""
+    server, driver, _ = shared
+    server.connections = 0
+    driver.run(Profile(mix=(spec("/slow?s=0.03"),), users=4, duration_seconds=1.2, timeout_seconds=5), "kept long")
+    assert server.connections <= 4
+
+
 def test_connections_closed_by_the_server_are_noticed(shared: Shared) -> None:
     """It hangs up after each answer without a word; paced, that is seen before the next request is sent."""
     server, driver, _ = shared

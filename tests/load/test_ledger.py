@@ -13,7 +13,7 @@ import pytest
 
 from sloproof.errors import LedgerError
 from sloproof.load.ledger import Clock, Entry, Ledger, LedgerWriter
-from sloproof.load.ledger_file import LedgerFile
+from sloproof.load.ledger_file import LedgerFile, Row
 from sloproof.model import NANOSECONDS, Window, instant_from_ns
 
 _START = 1_700_000_000 * NANOSECONDS
@@ -256,3 +256,45 @@ def test_ledger_of_100000_parses_within_a_second_in_little_memory(tmp_path: Path
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_quantile_of_many_is_the_same_as_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(7)
+    rows: list[Row] = [
+        (0, number, round(draw.lognormvariate(16, 2)), "GET", "/", "/", 200, "", str(number), 0)
+        for number in range(3000)
+    ]
+    with LedgerWriter(tmp_path / "a.jsonl", run_id="r") as writer:
+        writer.write_rows(rows)
+    ledger = Ledger.open(tmp_path)
+    shares = (0, 0.001, 0.5, 0.9, 0.999, 1)
+    few = [ledger.quantile(q) for q in shares]
+    monkeypatch.setattr("sloproof.load.ledger._FEW", 10)
+    assert [ledger.quantile(q) for q in shares] == few
+
+
+def test_rows_written_together_are_as_those_written_one_by_one(tmp_path: Path) -> None:
+    rows: list[Row] = [(n, 10**18 + n * 3 % 7, n, "GET", f"/{n}", "/", 200, "", f"r-{n}", n) for n in range(20)]
+    with LedgerWriter(tmp_path / "one.jsonl", run_id="r") as writer:
+        for row in rows:
+            writer.write(Entry(*row))
+    with LedgerWriter(tmp_path / "all.jsonl", run_id="r") as writer:
+        writer.write_rows(rows[:9])
+        writer.write_rows([])
+        writer.write_rows(rows[9:])
+    one, together = (LedgerFile(tmp_path / name) for name in ("one.jsonl", "all.jsonl"))
+    assert one.footer == together.footer
+    assert list(itertools.chain(*one.blocks())) == list(itertools.chain(*together.blocks()))
+
+
+def test_counts_tell_seconds_endpoints_and_statuses_apart(tmp_path: Path) -> None:
+    start = 1_700_000_000
+    with LedgerWriter(tmp_path / "a.jsonl", run_id="r") as writer:
+        for second, status, failure in [(0, 200, ""), (0, 200, ""), (1, 500, ""), (1, 0, "reset"), (1, 0, "unsent")]:
+            at = (start + second) * 10**9
+            writer.write(Entry(at, at, 5, "GET", "/a", "/a", status, failure, "x", 0))
+    assert Ledger.open(tmp_path).counts() == {
+        (start, "/a", "GET", 200): 2,
+        (start + 1, "/a", "GET", 500): 1,
+        (start + 1, "/a", "GET", 0): 1,
+    }

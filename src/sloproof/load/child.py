@@ -20,8 +20,10 @@ import gevent.os
 import msgspec
 
 from sloproof.errors import LoadError, SloproofError
+from sloproof.load.account import TURN_SECONDS
 from sloproof.load.ledger_file import Clock
-from sloproof.load.locust_load import TURN_SECONDS, Load
+from sloproof.load.locust_load import Load
+from sloproof.load.own_load import OwnLoad
 from sloproof.load.wire import Begin, Command, Event, Failed, Ready, to_line
 
 _READ_BYTES = 1 << 16
@@ -38,7 +40,7 @@ class Program:
     def __init__(self, commands: int, events: int) -> None:
         self._commands = commands
         self._events = events
-        self._loads: dict[int, Load] = {}
+        self._loads: dict[int, Load | OwnLoad] = {}
 
     def run(self) -> None:
         """Obey until the driver closes its end; then end at once, with all that is known in the ledger."""
@@ -61,7 +63,8 @@ class Program:
 
     def _drive(self, job: Begin) -> None:
         try:
-            load = self._loads[job.id] = Load(job)
+            kind = Load if job.profile.locustfile is None else OwnLoad
+            load = self._loads[job.id] = kind(job)
             self._emit(load.begin())
             self._emit(load.finish())
         except SloproofError as error:
@@ -76,9 +79,9 @@ class Program:
         for number in itertools.count():
             gevent.sleep(TURN_SECONDS)
             for load in list(self._loads.values()):
-                load.share.keep()
-                if number % 2 and load.share.is_begun:
-                    self._emit(load.share.progress())
+                load.keep()
+                if number % 2 and load.account.is_begun:
+                    self._emit(load.account.progress())
 
     def _emit(self, event: Event) -> None:
         try:
@@ -88,7 +91,7 @@ class Program:
 
     def _leave(self) -> None:
         for load in self._loads.values():
-            load.share.keep()
+            load.keep()
         os._exit(0)
 
 

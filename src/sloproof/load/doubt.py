@@ -21,6 +21,7 @@ class DoubtKind(StrEnum):
     """What is in doubt."""
 
     TIME = "time"  # when requests were sent, and how long they took
+    SHORTFALL = "shortfall"  # what it would have been like for those that were not sent
     CLOCK = "clock"  # at what instants anything happened
 
 
@@ -45,7 +46,7 @@ def doubts_of(strains: Sequence[Strain], *, requests: int, unsent: int) -> tuple
         found += [Doubt(DoubtKind.TIME, text) for text in _starved(strain)]
     if unsent > _SHORTFALL * (requests + unsent):
         text = f"{unsent} of {requests + unsent} arrivals could not be sent: every connection was busy"
-        found.append(Doubt(DoubtKind.TIME, text))
+        found.append(Doubt(DoubtKind.SHORTFALL, text))
     step = max((one.stepped_ns for one in strains), key=abs, default=0)
     if abs(step) > _STEP_NS:
         text = f"the wall clock was stepped by {step / NANOSECONDS:+.3f} s during the load"

@@ -15,6 +15,7 @@ from locust.event import EventHook
 from locust.exception import StopUser
 from locust.stats import RequestStats, StatsEntry, bucket_response_time
 
+from sloproof.load.account import Account
 from sloproof.load.answer import Answer
 from sloproof.load.connection import Outcome
 from sloproof.load.greenlets import Alarm, Lines
@@ -24,8 +25,6 @@ from sloproof.load.schedule import Arrival, users_of
 from sloproof.load.share import Share
 from sloproof.load.wire import Begin, Finished, Started
 from sloproof.model import NANOSECONDS
-
-TURN_SECONDS = 0.1
 
 _MILLISECOND = 1_000_000
 
@@ -62,7 +61,7 @@ class ScheduledUser(locust.User):
     def on_start(self) -> None:
         """Wait for the schedule's begin."""
         self.environment.begun.wait()
-        self.environment.alarm.sleep_until(self.environment.share.begin_ns)
+        self.environment.alarm.sleep_until(self.environment.share.account.begin_ns)
 
     @locust.task
     def send_all(self) -> None:
@@ -80,7 +79,7 @@ class ScheduledUser(locust.User):
                 if share.is_cancelled(arrival):
                     break
                 if is_early:
-                    share.gauge.note(time.monotonic_ns() - due)
+                    share.account.gauge.note(time.monotonic_ns() - due)
             send(arrival)
         raise StopUser
 
@@ -179,7 +178,7 @@ class Load:
         )
         telling = Telling(environment, job)
         self._lines = Lines(job.profile.timeout_seconds)
-        self.share = environment.share = Share(job, Answer, self._lines.make, telling, TURN_SECONDS)
+        self.share = environment.share = Share(job, Answer, self._lines.make, telling)
         environment.alarm = Alarm()
         environment.begun = gevent.event.Event()
         self._runner = environment.create_local_runner()
@@ -194,9 +193,9 @@ class Load:
         spawning = self._runner.spawning_greenlet
         assert spawning is not None
         spawning.join()
-        self.share.begin()
+        self.share.account.begin()
         self._environment.begun.set()
-        return Started(id=job.id, begin_ns=self.share.begin_ns)
+        return Started(id=job.id, begin_ns=self.share.account.begin_ns)
 
     def stop(self) -> None:
         """End arrivals now: users that wait end at once, users in a request when it is answered."""
@@ -213,6 +212,15 @@ class Load:
         finished = self.share.finish()
         self._runner.quit()
         return finished
+
+    @property
+    def account(self) -> Account:
+        """Return the account of what was sent."""
+        return self.share.account
+
+    def keep(self) -> None:
+        """Bring the ledger up to date; see `Share`."""
+        self.share.keep()
 
     def close(self) -> None:
         """Give back what the load holds."""

@@ -63,6 +63,21 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[int, ...]
 
 
+class Locustfile(msgspec.Struct, frozen=True, kw_only=True):
+    """A locustfile of the project's own, whose users send what they like.
+
+    Attributes:
+        path: The file.
+        user_classes: Names of those that take part; empty for all.
+        endpoints: Which `endpoint` label a path is counted under, where that is not the path itself: regular
+            expressions for the whole path, and the label; the first that matches counts.
+    """
+
+    path: str
+    user_classes: tuple[str, ...] = ()
+    endpoints: tuple[tuple[str, str], ...] = ()
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What the driver is asked to do.
 
@@ -71,7 +86,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     answered. Exactly one of these. A burst is `users` with `requests`.
 
     Attributes:
-        mix: What is sent.
+        mix: What is sent; nothing, where a locustfile says it.
+        locustfile: Whose users send, closed model; `users` and `duration_seconds` say how many and how long.
         rate: Arrivals a second, open model.
         stages: Rates one after the other, open model: steps, ramps and spikes. They are as long as they say.
         recording: Arrivals that were recorded, open model.
@@ -85,7 +101,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         processes: Load processes; the ledger is one all the same.
     """
 
-    mix: tuple[RequestSpec, ...]
+    mix: tuple[RequestSpec, ...] = ()
+    locustfile: Locustfile | None = None
     rate: float | None = None
     stages: tuple[Stage, ...] = ()
     recording: Recording | None = None
@@ -136,7 +153,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         shapes = (self.rate is not None, bool(self.stages), self.recording is not None, self.users is not None)
         problems = [
             *self._shape_problems(),
-            (not self.mix, "at least one kind of request to send, got none"),
+            (not self.mix and self.locustfile is None, "at least one kind of request to send, got none"),
+            (
+                self.locustfile is not None and (bool(self.mix) or self.users is None or self.requests is not None),
+                "users and a duration for a locustfile, which says itself what they send",
+            ),
             (self.requests is not None and self.requests < 1, f"at least 1 request to send, got {self.requests}"),
             (sum(shapes) != 1, "either a rate of requests or a number of users, or stages or a recording"),
             (

@@ -11,7 +11,7 @@ from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import FeatureError
 from sloproof.load.hostile import hostile_requests
 from sloproof.load.ledger import Ledger
-from sloproof.load.profile import Profile, Stage
+from sloproof.load.profile import Locustfile, Profile, Stage
 from sloproof.load.recording import recorded
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
@@ -214,6 +214,35 @@ def replay_file(trial: Trial, path: str) -> None:
     if not place.exists():
         raise FeatureError("expected a ledger to send again, found no such file", where=place)
     _replay(trial, Ledger.open(place), f"{path}, again")
+
+
+@given(parsers.parse('load of {users:d} users from "{path:text}"', TYPES))
+def begin_own_users(trial: Trial, users: int, path: str) -> None:
+    """Start users of a locustfile, taken as it is; they go on until the scenario ends the load, or ends.
+
+    The path is relative to the project's root. What they send to the service is in the ledger, redirects too.
+    """
+    trial.begin(_own(trial, users, path, timedelta(minutes=10)), f"{users} users from {path} in the background")
+
+
+@when(parsers.parse('{users:d} users from "{path:text}" run for "{duration:duration}"', TYPES))
+def run_own_users(trial: Trial, users: int, path: str, duration: timedelta) -> None:
+    """Let users of a locustfile, taken as it is, run to the end of that time, wait for the evidence, and observe it."""
+    trial.run(_own(trial, users, path, duration), f"{users} users from {path} for {format_duration(duration)}")
+
+
+def _own(trial: Trial, users: int, path: str, duration: timedelta) -> Profile:
+    place = trial.harness.root / path
+    if not place.is_file():
+        raise FeatureError("expected a locustfile, found no such file", where=place)
+    settings = trial.harness.settings
+    endpoints = tuple((one.path, one.endpoint) for one in settings.endpoints)
+    return Profile(
+        locustfile=Locustfile(path=str(place), endpoints=endpoints),
+        users=users,
+        duration_seconds=duration.total_seconds(),
+        timeout_seconds=settings.load.timeout_seconds,
+    )
 
 
 def _replay(trial: Trial, ledger: Ledger, name: str) -> None:

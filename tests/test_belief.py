@@ -21,7 +21,7 @@ STEP = Doubt(DoubtKind.CLOCK, "the wall clock was stepped by +3.000 s during the
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
-    world.harness.judge_since(T0)
+    world.harness.belief.since(T0)
     yield world
     world.harness._writer.close()
 
@@ -55,6 +55,24 @@ def test_nothing_stands_when_the_clock_was_stepped(world: World, verdict: Verdic
     assert judged(world, verdict, STEP, check="three_way_count").verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("check", "verdict", "wanted"),
+    [
+        ("load", Verdict.PASS, Verdict.INCONCLUSIVE),
+        ("load", Verdict.FAIL, Verdict.INCONCLUSIVE),
+        ("slo", Verdict.PASS, Verdict.INCONCLUSIVE),
+        ("slo", Verdict.FAIL, Verdict.FAIL),
+        ("three_way_count", Verdict.PASS, Verdict.PASS),
+    ],
+)
+def test_shortfall_hides_what_would_have_been_worse(
+    world: World, check: str, verdict: Verdict, wanted: Verdict
+) -> None:
+    """A service that hangs leaves no connection free: its outage is a fail all the same."""
+    short = Doubt(DoubtKind.SHORTFALL, "30 of 200 arrivals could not be sent: every connection was busy")
+    assert judged(world, verdict, short, check=check).verdict is wanted
+
+
 @pytest.mark.parametrize("verdict", [Verdict.BLOCKED, Verdict.ERROR, Verdict.INCONCLUSIVE])
 def test_what_was_no_answer_stays_what_it_was(world: World, verdict: Verdict) -> None:
     assert judged(world, verdict, LATE).verdict is verdict
@@ -62,8 +80,8 @@ def test_what_was_no_answer_stays_what_it_was(world: World, verdict: Verdict) ->
 
 def test_doubts_end_with_their_scenario_and_come_back_with_its_observation(world: World) -> None:
     world.harness._end(replace(load_result("l", world.harness._ledger_dir), doubts=(LATE,)))
-    world.harness.judge_since(after(1) + seconds(1))
+    world.harness.belief.since(after(1) + seconds(1))
     world.harness.judge(Finding("load", Verdict.PASS, "c", "e", "m"))
-    world.harness.judge_since(T0)
+    world.harness.belief.since(T0)
     with pytest.raises(ExpectationError, match="stood still"):
         world.harness.judge(Finding("load", Verdict.PASS, "c", "e", "m"))
