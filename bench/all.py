@@ -21,9 +21,9 @@ from rich.table import Table
 _HERE = Path(__file__).resolve().parent
 # What holds no goal of its own: parts of the others, and programs that need arguments that only a person can give.
 _PARTS = {"all", "target", "variants"}
-_NEEDS_ARGUMENTS = {"openslo_examples", "slo_rules"}
+_NEEDS_ARGUMENTS = {"cluster_load", "interrupt_cluster", "openslo_examples", "slo_rules"}
 # Minutes that a benchmark may take, where five are not enough.
-_MINUTES = {"big_load": 10, "exact_counts": 20, "interrupt": 30, "slo_report": 10}
+_MINUTES = {"big_load": 10, "load_pace": 10, "load_rate": 10, "exact_counts": 20, "interrupt": 30, "slo_report": 10}
 _USUAL_MINUTES = 5
 
 
