@@ -32,6 +32,7 @@ _RUNNING = (
     "sloproof.steps.kubernetes",
     "sloproof.steps.logs",
     "sloproof.steps.metrics",
+    "sloproof.steps.pod_failures",
     "sloproof.steps.probes",
     "sloproof.steps.service",
     "sloproof.steps.slos",

@@ -195,6 +195,7 @@ class KubeEnvironment:
         self._time("releases installed", begin)
         watch = self._watch = PodWatch(KubeApi(self.access.kubeconfig, self.access.context), self.namespace)
         watch.start()
+        self._accept_restarts()  # of pods that are there already: it was not in this run that they were restarted
         self._await_ready(list(self._parts), begin)
         self.proxy.start()
         self.addresses = self._find_addresses()

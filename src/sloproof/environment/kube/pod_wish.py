@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 
 from sloproof.environment.kube.objects import Meta, PodStatus
+from sloproof.errors import SettingsError
 
 # What the parts between a probe and its effect may take on a busy node: kubelet, API, controllers.
 SLACK = timedelta(seconds=2)
 _DEFAULT_GRACE_SECONDS = 30
+_QUANTITY = re.compile(r"([0-9.]+(?:[eE][0-9]+)?)([A-Za-z]*)")
+_UNITS = {unit: 1000**power for power, unit in enumerate("kMGTP", 1)}
+_UNITS |= {f"{unit}i": 1024**power for power, unit in enumerate("KMGTP", 1)}
 
 
 class Probe(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,6 +98,18 @@ class RankedPodList(msgspec.Struct, frozen=True):
     """Pods of a namespace."""
 
     items: list[RankedPod]
+
+
+def memory_bytes(quantity: str) -> int:
+    """Return an amount of memory as the API writes it, such as `96Mi`, in bytes.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    found = _QUANTITY.fullmatch(quantity)
+    if found is None or (found[2] and found[2] not in _UNITS):
+        raise SettingsError(f"expected an amount of memory such as 96Mi, got {quantity!r}")
+    return int(Decimal(found[1]) * _UNITS.get(found[2], 1))
 
 
 def leaves_within(readiness: Probe) -> Bound:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from sloproof.clients.service import ServiceClient
-from sloproof.environment.kube.cluster import MADE_BY
 from sloproof.environment.kube.environment import KubeEnvironment
 from sloproof.environment.kube.objects import Event, Pod, Workload
 from sloproof.environment.kube.parts import Part
 from sloproof.environment.kube.pod_wish import (
     Bound,
-    RankedPod,
-    RankedPodList,
     WishfulWorkload,
     leaves_within,
     restarts_within,
     returns_within,
 )
-from sloproof.environment.kube.routes import GATE, OBSERVER, ServiceRoutes
-from sloproof.errors import ComponentExitedError, DeadlineError, SettingsError, SloproofError
+from sloproof.environment.kube.routes import GATE, OBSERVER
+from sloproof.errors import ComponentExitedError, DeadlineError, SettingsError
 from sloproof.polling import wait_until
 from sloproof.settings import Settings
 
@@ -33,7 +28,6 @@ SERVICE = "service"
 _POLL = timedelta(milliseconds=100)
 _ROLLED_OUT = timedelta(seconds=120)
 _STRATEGIC, _JSON_PATCH = "application/strategic-merge-patch+json", "application/json-patch+json"
-_STATS = "/api/v1/nodes/{node}/proxy/stats/summary"
 
 
 class _RawSpec(msgspec.Struct, frozen=True):
@@ -43,24 +37,6 @@ class _RawSpec(msgspec.Struct, frozen=True):
 
 class _RawWorkload(msgspec.Struct, frozen=True):
     spec: _RawSpec
-
-
-class _Memory(msgspec.Struct, frozen=True, rename="camel"):
-    working_set_bytes: int = 0
-
-
-class _PodRef(msgspec.Struct, frozen=True):
-    name: str
-    namespace: str
-
-
-class _PodStats(msgspec.Struct, frozen=True, rename="camel"):
-    pod_ref: _PodRef
-    memory: _Memory = _Memory()
-
-
-class _Stats(msgspec.Struct, frozen=True):
-    pods: list[_PodStats]
 
 
 class ServicePods:
@@ -79,7 +55,6 @@ class ServicePods:
         self._settings = settings
         self._has_seen = has_seen
         self._before: _RawSpec | None = None
-        self._extra: list[str] = []
         self._is_led_by_readiness = False
 
     # What there is
@@ -111,6 +86,11 @@ class ServicePods:
             raise SettingsError(f"expected one pod of the service, but there are {len(pods)}")
         return pods[0]
 
+    @property
+    def image(self) -> str:
+        """Return the image that its pods run."""
+        return self._wish().container(self.part.container).image
+
     def behind_gate(self) -> frozenset[str]:
         """Return the names of the pods that the gate leads to now."""
         found = self._environment.cluster.endpoints(self._environment.namespace, GATE)
@@ -118,13 +98,11 @@ class ServicePods:
             one.target_ref.name for one in found if one.target_ref is not None and one.conditions.ready is not False
         )
 
-    def client(self, pod: str) -> ServiceClient:
-        """Return a client of one pod, ready or not, by way of the cluster's API."""
-        return ServiceClient(
-            self._environment.proxy.pod_url(pod, self.part.port),
-            self._settings.service,
-            faults_token=self._environment.faults_token,
-        )
+    def clients(self) -> tuple[ServiceClient, ...]:
+        """Return a client of each pod that is to stay, by way of the cluster's API; for questions, never for load."""
+        staying = [pod for pod in self.now if pod.metadata.deletion_timestamp is None]
+        urls = [self._environment.proxy.pod_url(pod.name, self.part.port) for pod in staying]
+        return tuple(ServiceClient(url, self._settings.service) for url in urls)
 
     @property
     def leaves_within(self) -> Bound:
@@ -151,6 +129,13 @@ class ServicePods:
             raise SettingsError("expected the service's pods to have a liveness probe, but they have none")
         return restarts_within(probe, wish.spec.template.spec.termination_grace_period_seconds)
 
+    def restarts_of(self, pod: str) -> int:
+        """Return how often a pod's container was replaced by one that runs."""
+        there = next((one for one in self.now if one.name == pod), None)
+        if there is None:
+            return 0
+        return sum(one.restart_count for one in there.status.container_statuses if one.state.running is not None)
+
     def events_of(self, pod: str) -> tuple[Event, ...]:
         """Return what the cluster noted about a pod, oldest first."""
         found = self._environment.cluster.events(self._environment.namespace)
@@ -166,18 +151,6 @@ class ServicePods:
         finally:
             self._environment.expect_restarts(SERVICE)
         return None
-
-    def ranked(self) -> tuple[Sequence[RankedPod], Mapping[str, int]]:
-        """Return the namespace's pods with what decides on evictions, and the memory of each in bytes, by name."""
-        cluster, namespace = self._environment.cluster, self._environment.namespace
-        pods = cluster.api.get(f"/api/v1/namespaces/{namespace}/pods", RankedPodList).items
-        used = {
-            one.pod_ref.name: one.memory.working_set_bytes
-            for node in cluster.nodes()
-            for one in cluster.api.get(_STATS.format(node=node.metadata.name), _Stats).pods
-            if one.pod_ref.namespace == namespace
-        }
-        return pods, used
 
     # What is done to it
 
@@ -198,61 +171,22 @@ class ServicePods:
         self._change({"spec": {"template": {"spec": {"containers": [container]}}}})
 
     def freeze(self, pod: str) -> None:
-        """Stop every process of a pod but its first: what serves answers nothing any more, and keeps its connections."""
+        """Stop every process of a pod but its first: nothing is answered any more, and no connection is closed."""
         self._environment.expect_restarts(SERVICE)
         # A kill of -1 spares whoever sends it, and the first process of a container cannot be stopped from within.
-        self._exec(pod, "sh", "-c", "kill -STOP -1")
+        where = ("-n", self._environment.namespace, pod, "-c", self.part.container)
+        self._environment.access.kubectl.run("exec", *where, "--", "sh", "-c", "kill -STOP -1")
 
     def kill(self, pod: str) -> None:
-        """Delete a pod with no time to end in, and return once another is ready in its place.
+        """Delete a pod with no time to end in, and return once another is ready in its place; send nothing meanwhile.
 
-        The routes are led nowhere meanwhile: a node may send to a pod that is gone for a moment.
+        A node may lead to a pod that is gone for a moment, and what is sent to it then has no answer.
         """
-        routes = self._routes()
-        routes.unhook(self.part)
-        try:
-            self._environment.cluster.delete_pod(self._environment.namespace, pod, grace=0)
-            self._await_ready()
-        finally:
-            routes.hook_up(self.part)
+        self._environment.cluster.delete_pod(self._environment.namespace, pod, grace=0)
         self.await_settled()
 
-    def start_beside(self, name: str, command: Sequence[str]) -> None:
-        """Start a pod of the service's image that asks for no memory, and return once it runs."""
-        cluster, namespace = self._environment.cluster, self._environment.namespace
-        self._extra.append(name)
-        image = self._wish().container(self.part.container).image
-        container = {"name": name, "image": image, "imagePullPolicy": "IfNotPresent", "command": list(command)}
-        spec = {"containers": [container], "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": False}
-        meta = {"name": name, "labels": {**MADE_BY, "app.kubernetes.io/name": name}}
-        cluster.api.create(
-            f"/api/v1/namespaces/{namespace}/pods",
-            {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec},
-        )
-        cluster.await_pods(
-            namespace, f"app.kubernetes.io/name={name}", lambda pods: any(pod.is_ready for pod in pods),
-            what=f"the pod {name}", timeout=timedelta(seconds=60),
-        )  # fmt: skip
-
-    def oom_score(self, pod: str) -> int:
-        """Return how readily the kernel ends a pod's first process when the node has no memory left."""
-        return int(self._exec(pod, "cat", "/proc/1/oom_score_adj"))
-
     def restore(self) -> None:
-        """Put back what was changed; safe to call at any time."""
-        while self._extra:
-            self._environment.cluster.delete_pod(self._environment.namespace, self._extra[-1], grace=0)
-            self._extra.pop()
-        if self._before is None:
-            return
-        for pod in self.now:
-            # One that says no for a fault of its own would never be done with.
-            with contextlib.suppress(SloproofError):
-                self.client(pod.name).clear_faults()
-        self.roll_back()
-
-    def roll_back(self) -> None:
-        """Put the workload back as it was, and return once its pods are."""
+        """Put the workload back as it was, if it was changed, and return once its pods are."""
         before = self._before
         if before is None:
             return
@@ -284,7 +218,9 @@ class ServicePods:
             wait_until(self._state, lambda state: state == "", what="the service's rollout to be complete",
                        timeout=_ROLLED_OUT, interval=_POLL)  # fmt: skip
         except DeadlineError as error:
-            raise DeadlineError(error.headline, **error.details, pods=", ".join(pod.name for pod in self.now)) from error
+            raise DeadlineError(
+                error.headline, **error.details, pods=", ".join(pod.name for pod in self.now)
+            ) from error
 
     def _state(self) -> str:
         """Return what is missing until the rollout is complete; empty once it is."""
@@ -295,7 +231,7 @@ class ServicePods:
     def _change(self, body: Mapping[str, object]) -> None:
         if self._before is None:
             self._before = self._environment.cluster.api.get(self._path, _RawWorkload).spec
-        # While pods come and go, what leads to all of them leads to ready ones only: a pod that is gone answers nothing.
+        # While pods come and go, what leads to all leads to ready ones only: one that is gone answers nothing.
         self._lead_observer(by_readiness=True)
         self._patch(body, _STRATEGIC)
 
@@ -317,15 +253,6 @@ class ServicePods:
 
     def _wish(self) -> WishfulWorkload:
         return self._environment.cluster.api.get(self._path, WishfulWorkload)
-
-    def _routes(self) -> ServiceRoutes:
-        host = urlsplit(self.gate_url).hostname or ""
-        return ServiceRoutes(self._environment.cluster, self._environment.namespace, host)
-
-    def _exec(self, pod: str, *command: str) -> str:
-        where = ("-n", self._environment.namespace, pod, "-c")
-        container = self.part.container if pod not in self._extra else pod
-        return self._environment.access.kubectl.run("exec", *where, container, "--", *command).decode()
 
 
 def missing_of(workload: Workload, pods: Sequence[Pod]) -> str:
