@@ -23,6 +23,7 @@ def loki_server(program: Path, folder: Path) -> Iterator[str]:
     rules = folder / "rules"
     rules.mkdir()
     values = {
+        "LISTEN_ADDRESS": "127.0.0.1",
         "LOKI_PORT": str(ports["loki"]),
         "LOKI_GRPC_PORT": str(ports["loki_grpc"]),
         "LOKI_DIR": str(folder),

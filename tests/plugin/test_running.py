@@ -47,6 +47,7 @@ class Backend:
 
     def stop(self): ...
     def detach(self): ...
+    def keep_evidence(self, folder): ...
 
     def status(self):
         return ()
@@ -160,10 +161,10 @@ def test_scenarios_that_no_worker_came_to_are_in_the_report_once(pytester: pytes
 def test_an_environment_that_nobody_knows_is_refused_before_anything_runs(pytester: pytest.Pytester) -> None:
     project(pytester, f=scenarios("it holds"))
 
-    result = pytester.runpytest_subprocess("features", "--env", "minikube")
+    result = pytester.runpytest_subprocess("features", "--env", "nomad")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*got --env minikube", "*known: local", "*hook pytest_sloproof_environment*"])
+    result.stderr.fnmatch_lines(["*got --env nomad", "*known: local", "*hook pytest_sloproof_environment*"])
     result.stdout.no_fnmatch_line("*passed*")
 
 
