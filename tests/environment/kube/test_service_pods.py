@@ -14,11 +14,12 @@ from sloproof.environment.kube.objects import Pod, Workload
 from sloproof.environment.kube.parts import Part
 from sloproof.environment.kube.service_pods import ServicePods, missing_of
 from sloproof.errors import ComponentExitedError, SettingsError
-from tests.environment.kube.fake_api import PODS, FakeApi, json_of, list_of, pod
+from tests.environment.kube.fake_api import PODS, Answer, FakeApi, json_of, list_of, pod
 from tests.fakes import SETTINGS
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/ns/deployments/api"
 OBSERVER = "/api/v1/namespaces/ns/services/sloproof-observer"
+READY = "/health/readiness"
 LABELS = {"app": "api"}
 TEMPLATE = {"spec": {"containers": [{"name": "api", "image": "api:1"}]}}
 
@@ -39,11 +40,12 @@ def own(name: str, *, ready: bool = True, **more: Any) -> dict[str, Any]:
 class Place:
     """The parts of a running environment that are asked for."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, gate: str) -> None:
         self.cluster = cluster
         self.namespace = "ns"
-        self.parts = {"service": Part("service", "Deployment", "api", labels=LABELS, container="api", port=80)}
-        self.addresses = {"gate": "http://node:1"}
+        part = Part("service", "Deployment", "api", labels=LABELS, container="api", port=80, ready=READY)
+        self.parts = {"service": part}
+        self.addresses = {"gate": gate}
         self.instances = ("10.0.0.1:80",)
         self.did: list[str] = []
         self.error: ComponentExitedError | None = None
@@ -66,7 +68,8 @@ def place(fake: FakeApi) -> Place:
     fake.says("GET", PODS, list_of(own("a")))
     fake.says("PATCH", DEPLOYMENT, json_of({}))
     fake.says("PATCH", OBSERVER, json_of({}))
-    return Place(Cluster(fake.api()))
+    fake.says("GET", READY, json_of({}))
+    return Place(Cluster(fake.api()), f"http://127.0.0.1:{fake.port}")
 
 
 @pytest.fixture
@@ -119,6 +122,14 @@ def test_route_to_all_pods_leads_to_ready_ones_while_they_come_and_go(fake: Fake
     led = [one.json["spec"]["publishNotReadyAddresses"] for one in asked if one.path == OBSERVER]
     assert led == [False, True]
     assert [one.path for one in asked] == [OBSERVER, DEPLOYMENT, OBSERVER]
+
+
+def test_rollout_is_over_once_the_gate_leads_to_new_pods_and_to_no_old_one(fake: FakeApi, service: ServicePods) -> None:
+    late, yes = Answer(status=503), json_of({})
+    fake.says("GET", READY, late, yes, yes, late, yes)
+    service.roll()
+    # One refusal, two answers and a refusal, and then six in a row.
+    assert len(fake.asked_for("GET", READY)) == 1 + 3 + 6
 
 
 def test_report_is_what_the_environment_says_of_it(place: Place, service: ServicePods) -> None:

@@ -266,12 +266,15 @@ class KubeEnvironment:
 
     def _await_answers(self, names: Sequence[str], begin: float) -> None:
         """Wait until each component that has an address answers at it: routes come up a little after pods do."""
-        waiting = {name: "not asked yet" for name in names if name in self.addresses and self._parts[name].ready}
+        asked = {name: self.addresses[name] + self._parts[name].ready for name in names if self._is_asked(name)}
+        if "service" in asked:
+            asked["gate"] = self.addresses["gate"] + self._parts["service"].ready
+        waiting = dict.fromkeys(asked, "not asked yet")
         end = time.monotonic() + self._settings.service.start_seconds
         while waiting:
             self.check_alive()
             for name in list(waiting):
-                said = answer(self.addresses[name] + self._parts[name].ready)
+                said = answer(asked[name])
                 if said == _OK:
                     del waiting[name]
                     self._time(name, begin)
@@ -282,11 +285,14 @@ class KubeEnvironment:
                 raise EnvironmentStartError(
                     f"expected {', '.join(waiting)} to answer, but {name} does not",
                     last_answer=last,
-                    asked=self.addresses[name] + self._parts[name].ready,
+                    asked=asked[name],
                     hint="are NodePorts of the cluster reachable from here? --kube-node-host names another host",
                 )
             if waiting:
                 time.sleep(_POLL_SECONDS)
+
+    def _is_asked(self, name: str) -> bool:
+        return name in self.addresses and bool(self._parts[name].ready)
 
     def stop(self) -> None:
         """Take everything away, unless it is to be kept; see `Environment.stop`."""

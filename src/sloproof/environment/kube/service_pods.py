@@ -19,7 +19,7 @@ from sloproof.environment.kube.pod_wish import (
     restarts_within,
     returns_within,
 )
-from sloproof.environment.kube.routes import GATE, OBSERVER
+from sloproof.environment.kube.routes import GATE, OBSERVER, answer
 from sloproof.errors import ComponentExitedError, DeadlineError, SettingsError
 from sloproof.polling import wait_until
 from sloproof.settings import Settings
@@ -27,6 +27,10 @@ from sloproof.settings import Settings
 SERVICE = "service"
 _POLL = timedelta(milliseconds=100)
 _ROLLED_OUT = timedelta(seconds=120)
+_LED = timedelta(seconds=30)
+_OK = 200
+# In a row: one may meet a pod that is led to already, and the next one that is led to no more.
+_ANSWERS = 6
 _STRATEGIC, _JSON_PATCH = "application/strategic-merge-patch+json", "application/json-patch+json"
 
 
@@ -204,6 +208,14 @@ class ServicePods:
             self._await_ready()
         finally:
             self._lead_observer(by_readiness=False)
+        # A node learns of new endpoints up to seconds after the pods are ready; until then it refuses what is sent.
+        wait_until(
+            self._gate_answers,
+            lambda said: said == [_OK] * _ANSWERS,
+            what="the gate to lead to the service's pods, and to nothing else",
+            timeout=_LED,
+            interval=_POLL,
+        )
         wait_until(
             lambda: self._environment.instances,
             self._has_seen,
@@ -212,6 +224,12 @@ class ServicePods:
             interval=_POLL,
         )
         self._environment.accept_restarts()
+
+    def _gate_answers(self) -> list[int | str]:
+        found: list[int | str] = []
+        while len(found) < _ANSWERS and found[-1:] in ([], [_OK]):
+            found.append(answer(self.gate_url + self.part.ready))
+        return found
 
     def _await_ready(self) -> None:
         try:
