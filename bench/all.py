@@ -23,7 +23,15 @@ _HERE = Path(__file__).resolve().parent
 _PARTS = {"all", "target", "variants"}
 _NEEDS_ARGUMENTS = {"cluster_load", "interrupt_cluster", "openslo_examples", "slo_rules"}
 # Minutes that a benchmark may take, where five are not enough.
-_MINUTES = {"big_load": 10, "load_pace": 10, "load_rate": 10, "exact_counts": 20, "interrupt": 30, "slo_report": 10}
+_MINUTES = {
+    "big_load": 10,
+    "load_pace": 10,
+    "load_rate": 10,
+    "exact_counts": 20,
+    "interrupt": 30,
+    "overlap": 15,
+    "slo_report": 10,
+}
 _USUAL_MINUTES = 5
 
 

@@ -27,7 +27,7 @@ BAD = [one for one in Verdict if one is not Verdict.PASS]
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
-    world.harness._writer.close()
+    world.harness._own.close()
 
 
 def finding(verdict: Verdict, claim: str = "c") -> Finding:
@@ -139,7 +139,7 @@ def test_single_request_that_never_arrived_is_not_unknown(world: World, kind: st
 
 
 def test_sentinel_is_in_the_ledger_too(world: World) -> None:
-    sentinel = world.harness._send_sentinel()
+    sentinel = world.harness._own.send_sentinel()
     (entry,) = world.ledger.entries()
     assert entry.request_id == sentinel.request_id
     assert sentinel.sent <= sentinel.answered

@@ -6,31 +6,29 @@ a request that nobody asked for cannot hide between two scenarios.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
-from sloproof.barrier import Anchor, Barrier, Sentinel, sentinel_id
+from sloproof.barrier import Anchor, Barrier
 from sloproof.belief import Belief
 from sloproof.clients.service import ProbeKind, ProbeSample, Response, ServiceClient
 from sloproof.environment.base import Environment
 from sloproof.errors import ExpectationError, LoadError, SettingsError, UnavailableError
 from sloproof.finding import Finding, Verdict
 from sloproof.load.driver import Driver, LoadResult, RunningLoad
-from sloproof.load.ledger import Entry, Ledger, LedgerWriter
+from sloproof.load.ledger import Ledger
 from sloproof.load.profile import Profile, RequestSpec
 from sloproof.load.running import Progress
-from sloproof.model import ns_from_instant
 from sloproof.observation import Observation
+from sloproof.own_requests import OwnRequests
 from sloproof.servers import Clients
 from sloproof.settings import Settings
 from sloproof.slo.verdicts import Judgement
-
-_FAILURES = frozenset({"refused", "timeout", "reset", "connect", "protocol"})
+from sloproof.stage import OwnStage, Stage
 
 
 @contextmanager
@@ -48,7 +46,8 @@ class Harness:
         clients: Connected to it.
         driver: The resident load driver, writing into `ledger_dir`.
         ledger_dir: Where every process that sends keeps its ledger file.
-        run_id: Part of every request id.
+        run_id: Part of every request id; no two processes have the same one.
+        stage: Where it meets others who use the environment at the same time; None where nobody does.
         on_finding: Told of every finding, whatever its verdict.
         on_load: Told of every load that has ended.
         on_anchor: Told of every anchor.
@@ -66,6 +65,7 @@ class Harness:
         driver: Driver,
         ledger_dir: Path,
         run_id: str,
+        stage: Stage | None = None,
         on_finding: Callable[[Finding], None] = lambda _: None,
         on_load: Callable[[LoadResult], None] = lambda _: None,
         on_anchor: Callable[[Anchor], None] = lambda _: None,
@@ -78,9 +78,9 @@ class Harness:
         self.clients = clients
         self.driver = driver
         self.run_id = run_id
-        self._ledger_dir = ledger_dir
-        self._writer = LedgerWriter(ledger_dir / "harness.jsonl", run_id=run_id)
-        self._numbers = itertools.count(1)
+        self._stage = stage or OwnStage(ledger_dir)
+        self._shared_dir = None if stage is None else ledger_dir  # one's own ledger among those of others
+        self._own = OwnRequests(settings, clients.service, ledger_dir / "harness.jsonl", run_id)
         self._on_finding = on_finding
         self._on_load = on_load
         self._on_anchor = on_anchor
@@ -88,9 +88,8 @@ class Harness:
         self._watching = watching
         self._down: dict[str, str] = {}
         self._scrape_interval: timedelta | None = None
-        self._last: Anchor | None = None
-        self._is_accounted = False  # nothing was sent since the last anchor
         self._background: RunningLoad | None = None
+        self._background_turn = ExitStack()
         self.last_load: LoadResult | None = None
         self.belief = Belief()
         self.barrier = Barrier(
@@ -98,7 +97,7 @@ class Harness:
             prometheus=clients.prometheus,
             loki=clients.loki,
             service=clients.service,
-            send_sentinel=self._send_sentinel,
+            send_sentinel=self._own.send_sentinel,
             check_alive=environment.check_alive,
             down=lambda: self._down,
         )
@@ -148,60 +147,8 @@ class Harness:
         client: ServiceClient | None = None,
     ) -> Response:
         """Send one request, by a client of its own if one is given, record it in the ledger, and return the answer."""
-        name = self.settings.service.request_id_header
-        given = {key.lower(): value for key, value in (headers or {}).items()}
-        request_id = given.get(name.lower()) or f"{self.run_id}-single-{next(self._numbers)}"
-        sent = datetime.now(UTC)
-        self._is_accounted = False
-        begin = time.monotonic_ns()
-        try:
-            response = (client or self.clients.service).send(
-                method, path, headers={**(headers or {}), name: request_id}, body=body
-            )
-        except UnavailableError as error:
-            # What became of it is unknown, but not that it was sent.
-            failure = error.kind if error.kind in _FAILURES else "reset"
-            self._write(method, path, request_id, sent, time.monotonic_ns() - begin, failure=failure)
-            raise
-        duration = round(response.duration.total_seconds() * 1e9)
-        self._write(method, path, request_id, sent, duration, status=response.status, size=len(response.body))
-        return response
-
-    def _write(
-        self,
-        method: str,
-        path: str,
-        request_id: str,
-        sent: datetime,
-        duration_ns: int,
-        *,
-        status: int = 0,
-        failure: str = "",
-        size: int = 0,
-    ) -> None:
-        """Add a request to the harness's own part of the ledger."""
-        start_ns = ns_from_instant(sent)
-        self._writer.write(
-            Entry(
-                intended_ns=start_ns,
-                start_ns=start_ns,
-                duration_ns=duration_ns,
-                method=method,
-                path=path,
-                endpoint=self.settings.endpoint_of(path),
-                status=status,
-                failure=failure,
-                request_id=request_id,
-                bytes=size,
-            )
-        )
-        self._writer.flush()
-
-    def _send_sentinel(self) -> Sentinel:
-        request_id = sentinel_id(self.run_id, next(self._numbers))
-        sent = datetime.now(UTC)
-        self.send("GET", self.settings.service.index, headers={self.settings.service.request_id_header: request_id})
-        return Sentinel(request_id, sent, datetime.now(UTC))
+        with self._stage.sending():
+            return self._own.send(method, path, headers=headers, body=body, client=client)
 
     # Load
 
@@ -214,8 +161,7 @@ class Harness:
             base_url: By which of the service's addresses; None for the usual one.
         """
         before = self.baseline()
-        self._is_accounted = False
-        with self._watching(name, profile) as watch:
+        with self._stage.sending(), self._watching(name, profile) as watch:
             load = self.driver.begin(profile, name, base_url=base_url)
             self._end(load.wait(check_alive=self.environment.check_alive, on_progress=watch))
         return self.observe(before)
@@ -236,8 +182,10 @@ class Harness:
         if self._background is not None:
             raise LoadError("expected one load in the background at most, but one is running already")
         before = self.baseline()
-        self._is_accounted = False
-        self._background = self.driver.begin(profile, name, base_url=base_url)
+        with ExitStack() as held:
+            held.enter_context(self._stage.sending())
+            self._background = self.driver.begin(profile, name, base_url=base_url)
+            self._background_turn = held.pop_all()
         return before
 
     @property
@@ -250,7 +198,8 @@ class Harness:
         load, self._background = self._background, None
         if load is None:
             return None
-        return self._end(load.wait(check_alive=self.environment.check_alive) if by_itself else load.stop())
+        with self._background_turn:
+            return self._end(load.wait(check_alive=self.environment.check_alive) if by_itself else load.stop())
 
     def _end(self, result: LoadResult) -> LoadResult:
         self.last_load = result
@@ -261,34 +210,36 @@ class Harness:
     # Observation
 
     def baseline(self) -> Anchor:
-        """Return an anchor that covers everything sent so far: the last one, if nothing was sent since."""
-        if self._last is not None and self._is_accounted and not self._last.dead:
-            return self._last
-        return self.anchor()
+        """Return an anchor to begin from: the last one, where an observation may begin there, or a new one."""
+        return self._stage.latest() or self.anchor()
 
     def anchor(self, *, rules: bool = False) -> Anchor:
         """Pass the barrier now."""
-        anchor = self.barrier.anchor(rules=rules, at_rest=not self.is_loaded)
+
+        def take() -> Anchor:
+            return self.barrier.anchor(rules=rules, at_rest=not self.is_loaded)
+
+        anchor = self._stage.anchor(take, adopt=not rules)
         self._on_anchor(anchor)
-        # What is still in flight will be counted and logged later, and must not be taken for the next scenario's.
-        self._last, self._is_accounted = anchor, not self.is_loaded and anchor.is_settled
         return anchor
 
     def observe(self, before: Anchor, *, rules: bool = False) -> Observation:
         """Pass the barrier now and return what happened since an earlier anchor."""
+        after = self.anchor(rules=rules)
         return Observation(
             settings=self.settings,
             prometheus=self.clients.prometheus,
             loki=self.clients.loki,
             ledger=self.ledger,
             before=before,
-            after=self.anchor(rules=rules),
+            after=after,
+            own=None if self._shared_dir is None else Ledger.open(self._shared_dir),
         )
 
     @property
     def ledger(self) -> Ledger:
         """Return the record of all that was sent, as far as it is written."""
-        return Ledger.open(self._ledger_dir)
+        return Ledger.open(self._stage.ledgers())
 
     @property
     def scrape_interval(self) -> timedelta:
@@ -424,4 +375,4 @@ class Harness:
             self.end_load()
         finally:
             self.driver.close()
-            self._writer.close()
+            self._own.close()

@@ -38,6 +38,7 @@ class Observation:
         ledger: The driver's record; entries outside the stretch are left out here.
         before: Everything up to here is in the baseline.
         after: Everything up to here is judged.
+        own: The record of one's own requests alone, where others send at the same time.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Observation:
         ledger: Ledger,
         before: Anchor,
         after: Anchor,
+        own: Ledger | None = None,
     ) -> None:
         self.settings = settings
         self.prometheus = prometheus
@@ -56,6 +58,7 @@ class Observation:
         self.ledger = ledger
         self.before = before
         self.after = after
+        self._own = own
 
     @property
     def at(self) -> datetime:
@@ -110,8 +113,9 @@ class Observation:
 
     @property
     def sent_entries(self) -> tuple[Entry, ...]:
-        """Return the ledger's entries of the stretch without the barrier's own sentinels."""
-        return tuple(entry for entry in self.entries if not is_sentinel(entry.request_id))
+        """Return one's own entries of the stretch, without the barrier's sentinels."""
+        entries = self.entries if self._own is None else self._own.entries(self.happened)
+        return tuple(entry for entry in entries if not is_sentinel(entry.request_id))
 
     def samples(self, selector: str) -> tuple[Series, ...]:
         """Return the stored samples of a selector, from a little before the first anchor to the second."""

@@ -99,10 +99,13 @@ class LocalEnvironment:
         self._control: Control | None = None
         self._ready: dict[str, str] = {}
         self._pod_log: Path | None = None
+        self._is_guest = False
 
     @classmethod
-    def attach(cls, state_file: Path, settings: Settings) -> LocalEnvironment:
+    def attach(cls, state_file: Path, settings: Settings, *, as_guest: bool = False) -> LocalEnvironment:
         """Return a running environment that another process has started; `stop` then ends it too.
+
+        A guest's `stop` and `detach` leave it to whoever has started it.
 
         Raises:
             EnvironmentStartError: There is none, or it is gone.
@@ -114,6 +117,7 @@ class LocalEnvironment:
                 "expected a running environment, found none", looked_at=state_file, hint="start one: sloproof up"
             ) from error
         environment = cls(settings, Path(state.root), {}, run_id=state.run_id, environ={})
+        environment._is_guest = as_guest
         environment.faults_token = state.faults_token
         environment.addresses = state.addresses
         environment.timings = {name: timedelta(seconds=spent) for name, spent in state.timings.items()}
@@ -249,6 +253,8 @@ class LocalEnvironment:
         """End everything; see `Environment.stop`."""
         # What there is to end is forgotten only once it has ended, so that an interrupted stop can be taken up again.
         limit = self._settings.service.stop_seconds + 5
+        if self._is_guest:
+            self.detach()
         if self._control is not None:
             with contextlib.suppress(SloproofError):
                 self._control.request("shutdown")
@@ -279,7 +285,8 @@ class LocalEnvironment:
         """Let go of it and leave it running; see `Environment.detach`."""
         if self._control is not None:
             with contextlib.suppress(UnavailableError):  # gone by itself: there is nothing to let go of
-                self._control.request("release")
+                if not self._is_guest:
+                    self._control.request("release")
             self._control.close()
         if self._process is not None:
             if self._process.stdin is not None:

@@ -23,6 +23,7 @@ from sloproof.plugin.elsewhere_options import read_attached_options, read_cluste
 from sloproof.plugin.occupation import occupy
 from sloproof.plugin.options import Options
 from sloproof.plugin.session import RunSession
+from sloproof.plugin.sharing import attach
 from sloproof.plugin.workers import place_of
 from sloproof.settings import Settings
 
@@ -83,6 +84,9 @@ def make_environment(
     Raises:
         SettingsError: Nothing makes a backend of that name.
     """
+    place = place_of(config)
+    if place is not None and place.stage is not None:
+        return attach(place.stage, run.settings)
     if options.environment == "local" and options.reuse:
         return LocalEnvironment.attach(state_file(run.root, os.environ), run.settings)
     made: Environment | None = config.hook.pytest_sloproof_environment(config=config, name=options.environment)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from sloproof.plugin import running
-from sloproof.plugin.workers import Controller, refuse_shared
+from sloproof.plugin.options import read_options
+from sloproof.plugin.sharing import start_shared
+from sloproof.plugin.workers import Controller, place_of, refuse_shared
 from sloproof.report.run_id import new_run_id
 
 
@@ -17,7 +20,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.pluginmanager.hasplugin("dsession"):
         refuse_shared(session.config)
         now = datetime.now(UTC)
-        session.config.stash[running.CONTROLLER] = Controller(new_run_id(now), now)
+        run_id = new_run_id(now)
+        shared = start_shared(session.config, run_id)
+        session.config.stash[running.CONTROLLER] = Controller(run_id, now, None if shared is None else shared.stage)
+    elif read_options(session.config).shared and place_of(session.config) is None:
+        raise pytest.UsageError("--env-shared: expected workers that share it; add -n 8, or leave it out")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -34,14 +41,21 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Put scenarios about error budgets before all others: what the others spend of a budget stays spent."""
-    running.budgets_first(items)
+    running.budgets_first(session, items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make the run, if there are scenarios to run."""
     running.begin(session)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a scenario have its turn where others use the same environment."""
+    with running.turn(item):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ class Options:
     Attributes:
         environment: Name of the backend.
         reuse: Use the environment that `sloproof up` keeps running.
+        shared: Let all workers of xdist use one environment.
         keep: Leave the environment running at the end.
         tools_mirror: Base URL to get release archives from instead of the projects' own; None for their own.
         tools_offline: Get nothing over the network.
@@ -25,6 +26,7 @@ class Options:
 
     environment: str
     reuse: bool
+    shared: bool
     keep: bool
     tools_mirror: str | None
     tools_offline: bool
@@ -55,6 +57,12 @@ def add_options(parser: pytest.Parser) -> None:
         dest="sloproof_env_keep",
         action="store_true",
         help="leave the environment as it is at the end; `sloproof down` ends a local one",
+    )
+    group.addoption(
+        "--env-shared",
+        dest="sloproof_env_shared",
+        action="store_true",
+        help="with -n: one environment for all workers; scenarios that leave one another alone run together",
     )
     group.addoption(
         "--tools-mirror",
@@ -93,6 +101,7 @@ def read_options(config: pytest.Config) -> Options:
     return Options(
         environment=config.getoption("sloproof_env"),
         reuse=config.getoption("sloproof_env_reuse"),
+        shared=config.getoption("sloproof_env_shared"),
         keep=config.getoption("sloproof_env_keep"),
         tools_mirror=config.getoption("sloproof_tools_mirror"),
         tools_offline=config.getoption("sloproof_tools_offline"),

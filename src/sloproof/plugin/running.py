@@ -35,6 +35,7 @@ from sloproof.plugin.options import read_options
 from sloproof.plugin.recorder import RECORDER
 from sloproof.plugin.run_record import run_record
 from sloproof.plugin.session import RunSession
+from sloproof.plugin.sharing import shareable_first, turn_of
 from sloproof.plugin.tags import missing_capabilities, tags_of
 from sloproof.plugin.workers import Controller, hand_over, place_of
 from sloproof.prove.local_rules import compressed_objectives, compressed_rules
@@ -45,6 +46,7 @@ from sloproof.report.run_id import new_run_id
 from sloproof.report.terminal import closing_lines
 from sloproof.report.write import write_report, write_whole
 from sloproof.settings import Settings, load_settings
+from sloproof.stage import SharedStage
 
 # Scenarios with this tag need the rules of the SLO documents; without one, nobody pays for their evaluation.
 _SLO = "slo"
@@ -96,6 +98,7 @@ def begin(session: pytest.Session) -> None:
         folder=reports / run_id if place is None else place.folder(reports),
         make_environment=lambda: prepared or make_environment(config, run, options, rules),
         keep=options.keep or options.reuse,
+        stage=None if place is None or place.stage is None else SharedStage(place.stage, reports / place.run_id),
         uncaptured=_uncaptured(config),
     )
     config.stash[SESSION] = run
@@ -133,8 +136,11 @@ def harness_of(config: pytest.Config) -> Harness:
         raise
 
 
-def budgets_first(items: list[pytest.Item]) -> None:
+def budgets_first(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Move the scenarios that need unspent error budgets before the other scenarios; tests keep their places."""
+    if read_options(session.config).shared:
+        shareable_first(session, items)
+        return
     places = [place for place, item in enumerate(items) if isinstance(item, ScenarioItem)]
     ordered = sorted((items[place] for place in places), key=lambda item: _SLO not in tags_of(item))
     for place, item in zip(places, ordered, strict=True):
@@ -157,6 +163,12 @@ def skip_if_incapable(item: pytest.Item) -> None:
     missing = missing_capabilities(tags_of(item), has) if has is not None else ()
     if missing:
         pytest.skip(f"needs {', '.join(missing)}, which the {name} environment has not")
+
+
+def turn(item: pytest.Item) -> AbstractContextManager[None]:
+    """Return what an item holds while it runs, where others use the same environment."""
+    run = item.config.stash.get(SESSION, None)
+    return nullcontext() if run is None or run.stage is None else turn_of(item, run.stage)
 
 
 def note_scenario(item: pytest.Item) -> None:

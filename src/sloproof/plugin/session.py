@@ -24,6 +24,7 @@ from sloproof.load.running import Progress
 from sloproof.servers import connect
 from sloproof.settings import Settings
 from sloproof.slo.verdicts import Judgement
+from sloproof.stage import SharedStage
 
 _KEPT_LINES = 1000
 
@@ -38,6 +39,7 @@ class RunSession:
         folder: The run's report folder; evidence is kept in it.
         make_environment: Makes the backend that was asked for; nothing is started by making it.
         keep: Leave the environment running at the end.
+        stage: Where it meets the other workers on one environment; None where it has its own.
         uncaptured: Lets what is printed meanwhile reach the terminal.
     """
 
@@ -50,6 +52,7 @@ class RunSession:
         folder: Path,
         make_environment: Callable[[], Environment],
         keep: bool,
+        stage: SharedStage | None = None,
         uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
@@ -69,6 +72,7 @@ class RunSession:
         self.on_finding: Callable[[Finding], None] = lambda _: None
         self._make_environment = make_environment
         self._keep = keep
+        self.stage = stage
         self._uncaptured = uncaptured
         self._began = time.monotonic()
 
@@ -113,6 +117,7 @@ class RunSession:
             driver=driver,
             ledger_dir=ledger_dir,
             run_id=self.run_id,
+            stage=self.stage,
             on_finding=self._tell,
             on_load=lambda load: self.loads.append((self.current, load)),
             on_anchor=self._note_anchor,
@@ -121,7 +126,7 @@ class RunSession:
         )
         self._time("load driver", begin)
         begin = time.monotonic()
-        self.harness.anchor()
+        self.harness.baseline()
         self._time("first verified metric and log line", begin)
         return self.harness
 

@@ -6,7 +6,7 @@ scenarios that it has not run among it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,17 +21,25 @@ from sloproof.report.record import EnvironmentRecord, RunRecord, ScenarioRecord,
 from sloproof.report.run_verdict import run_verdict
 
 _RUN_ID = "sloproof_run_id"  # in what the controller gives a worker
+_STAGE = "sloproof_stage"
 _RECORD = "sloproof_run"  # in what a worker gives back
 _MIXED = ("p50_seconds", "p99_seconds", "told_p50_seconds", "told_p99_seconds")
-_SUMMED = ("sent", "failed", "counted", "counted_failed")
+_SENT, _COUNTED = ("sent", "failed"), ("counted", "counted_failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a worker stands: the id of the whole run, and the worker's own name, such as `gw0`."""
+    """Where a worker stands.
+
+    Attributes:
+        run_id: Of the whole run.
+        worker: The worker's own name, such as `gw0`.
+        stage: Folder where it meets the others on one environment; None where each has its own.
+    """
 
     run_id: str
     worker: str
+    stage: Path | None = None
 
     @property
     def own_id(self) -> str:
@@ -46,7 +54,9 @@ class Place:
 def place_of(config: pytest.Config) -> Place | None:
     """Return where this worker stands; None in a process that is no worker."""
     given: Mapping[str, Any] | None = getattr(config, "workerinput", None)
-    return None if given is None else Place(given[_RUN_ID], given["workerid"])
+    if given is None:
+        return None
+    return Place(given[_RUN_ID], given["workerid"], Path(given[_STAGE]) if given[_STAGE] else None)
 
 
 def hand_over(config: pytest.Config, record: RunRecord) -> None:
@@ -56,13 +66,17 @@ def hand_over(config: pytest.Config, record: RunRecord) -> None:
 
 
 def refuse_shared(config: pytest.Config) -> None:
-    """Refuse options that would have many workers use or leave behind one environment.
+    """Refuse options that would have many workers use or leave behind what they cannot.
 
     Raises:
         UsageError: It names the option.
     """
     options = read_options(config)
     asked = "--env-reuse" if options.reuse else "--env-keep" if options.keep else ""
+    if options.shared and options.environment != "local":
+        raise pytest.UsageError(
+            f"--env-shared: expected the local environment, got --env {options.environment}; leave out -n there"
+        )
     if asked:
         raise pytest.UsageError(
             f"{asked} and the workers of xdist do not go together: "
@@ -76,10 +90,12 @@ class Controller:
     Args:
         run_id: Of the whole run.
         started: When it began.
+        stage: Folder where the workers meet on one environment; None where each has its own.
     """
 
-    def __init__(self, run_id: str, started: datetime) -> None:
+    def __init__(self, run_id: str, started: datetime, stage: Path | None = None) -> None:
         self.run_id = run_id
+        self._stage = stage
         self._started = started
         self._handed: dict[str, RunRecord] = {}
         self._asked: dict[str, str] = {}  # worker to what went wrong with it
@@ -87,6 +103,7 @@ class Controller:
     def welcome(self, worker: str, given: dict[str, Any]) -> None:
         """Tell a worker, before it starts, of the run it is a part of."""
         given[_RUN_ID] = self.run_id
+        given[_STAGE] = "" if self._stage is None else str(self._stage)
         self._asked[worker] = "it has not ended in an orderly way"
 
     def farewell(self, worker: str, output: Mapping[str, Any], error: object) -> None:
@@ -99,6 +116,11 @@ class Controller:
         self._asked.pop(worker, None)
         if _RECORD in output:
             self._handed[worker] = msgspec.json.decode(output[_RECORD], type=RunRecord)
+
+    @property
+    def _counted(self) -> Callable[[Iterable[float]], float]:
+        """Return what many workers' counts make together: of one environment each has counted the whole."""
+        return sum if self._stage is None else max
 
     def record(self, service: str, scenarios: Sequence[ScenarioRecord], problems: Iterable[str]) -> RunRecord:
         """Return the one record of the run.
@@ -125,7 +147,7 @@ class Controller:
             service=service,
             scenarios=tuple(scenarios),
             loads=tuple(sorted((load for _, one in handed for load in one.loads), key=lambda load: load.started)),
-            traffic=tuple(_together(second for _, one in handed for second in one.traffic)),
+            traffic=tuple(_together((second for _, one in handed for second in one.traffic), self._counted)),
             log_lags=tuple(sorted((lag for _, one in handed for lag in one.log_lags), key=lambda lag: lag.at)),
             environment=_environment(self._handed),
             timings=_longest(one.timings for _, one in handed),
@@ -135,8 +157,8 @@ class Controller:
         )
 
 
-def _together(seconds: Iterable[SecondRecord]) -> Iterator[SecondRecord]:
-    """Yield one second where several workers have it: what is counted adds up, quantiles do not."""
+def _together(seconds: Iterable[SecondRecord], counted: Callable[[Iterable[float]], float]) -> Iterator[SecondRecord]:
+    """Yield one second where several workers have it: what is sent adds up, quantiles do not."""
     by_time: dict[str, SecondRecord] = {}
     for one in seconds:
         other = by_time.get(one.at)
@@ -144,9 +166,9 @@ def _together(seconds: Iterable[SecondRecord]) -> Iterator[SecondRecord]:
             by_time[one.at] = one
             continue
         changes: dict[str, Any] = dict.fromkeys(_MIXED)
-        for name in _SUMMED:
+        for name in _SENT + _COUNTED:
             pair = (getattr(one, name), getattr(other, name))
-            changes[name] = None if None in pair else sum(pair)
+            changes[name] = None if None in pair else (sum if name in _SENT else counted)(pair)
         by_time[one.at] = msgspec.structs.replace(one, **changes)
     for at in sorted(by_time):
         yield by_time[at]

@@ -14,6 +14,7 @@ from sloproof.duration import format_duration
 from sloproof.errors import DeadlineError, FeatureError
 from sloproof.model import Window
 from sloproof.polling import wait_until
+from sloproof.shareable import shareable
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
@@ -118,6 +119,7 @@ def none_active(trial: Trial) -> None:
 
 
 @then("every rule group has evaluated since then, without error")
+@shareable
 def rules_healthy(trial: Trial) -> None:
     """Judge that each group was evaluated after the scrape that saw the last request, and that no rule failed."""
     seen = trial.observation
@@ -127,6 +129,7 @@ def rules_healthy(trial: Trial) -> None:
 
 
 @then("every rule names series that exist")
+@shareable
 def rules_name_series(trial: Trial) -> None:
     """Judge that each selector in each rule selects a metric, with labels, that Prometheus has."""
     anchor = trial.harness.anchor(rules=True)

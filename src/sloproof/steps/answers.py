@@ -10,11 +10,13 @@ from pytest_bdd import parsers, then
 
 from sloproof.errors import FeatureError
 from sloproof.finding import Query
+from sloproof.shareable import shareable
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
 
 @then(parsers.parse("every response has status {status:d}", TYPES))
+@shareable
 def every_status(trial: Trial, status: int) -> None:
     """Judge the ledger: every request was answered, and with this status."""
     seen = Counter(entry.failure or str(entry.status) for entry in trial.observation.sent_entries)
@@ -28,6 +30,7 @@ def every_status(trial: Trial, status: int) -> None:
 
 
 @then(parsers.parse("the response has status {status:d}", TYPES))
+@shareable
 def response_status(trial: Trial, status: int) -> None:
     """Judge the last single request: its status."""
     seen = trial.response.status
@@ -40,6 +43,7 @@ def response_status(trial: Trial, status: int) -> None:
 
 
 @then(parsers.parse('the response has header "{name:text}" set to "{value:text}"', TYPES))
+@shareable
 def response_header(trial: Trial, name: str, value: str) -> None:
     """Judge the last single request: a header's value, to the letter."""
     seen = trial.response.headers.get(name)
@@ -47,6 +51,7 @@ def response_header(trial: Trial, name: str, value: str) -> None:
 
 
 @then(parsers.parse('the response has a header "{name:text}" of its own', TYPES))
+@shareable
 def response_own_header(trial: Trial, name: str) -> None:
     """Judge all single requests of the scenario: each has the header, no two the same value."""
     seen = [response.headers.get(name) for response in trial.responses]
@@ -59,6 +64,7 @@ def response_own_header(trial: Trial, name: str) -> None:
 
 
 @then("the response is the body that was sent")
+@shareable
 def response_echo(trial: Trial, docstring: str) -> None:
     """Judge the last single request: its body is this text, byte for byte."""
     seen = trial.response.body
@@ -71,6 +77,7 @@ def response_echo(trial: Trial, docstring: str) -> None:
 
 
 @then("the response is the JSON")
+@shareable
 def response_json(trial: Trial, docstring: str) -> None:
     """Judge the last single request: its body means this JSON."""
     seen = trial.response.body.decode(errors="replace")
@@ -82,6 +89,7 @@ def response_json(trial: Trial, docstring: str) -> None:
 
 
 @then(parsers.parse('the response names "{text:text}"', TYPES))
+@shareable
 def response_contains(trial: Trial, text: str) -> None:
     """Judge the last single request: its body contains the text."""
     seen = trial.response.body.decode(errors="replace")
@@ -89,6 +97,7 @@ def response_contains(trial: Trial, text: str) -> None:
 
 
 @then(parsers.parse('every response took at least "{bound:duration}" and the slowest at most "{most:duration}"', TYPES))
+@shareable
 def response_times(trial: Trial, bound: timedelta, most: timedelta) -> None:
     """Judge the ledger: how long answers took, from send to last byte."""
     low, high = bound.total_seconds(), most.total_seconds()
@@ -104,6 +113,7 @@ def response_times(trial: Trial, bound: timedelta, most: timedelta) -> None:
 
 
 @then(parsers.parse("the achieved rate is within {percent:g} % of the asked rate", TYPES))
+@shareable
 def achieved_rate(trial: Trial, percent: float) -> None:
     """Judge the driver: it sent what it was asked to send, and says so if it did not."""
     load = trial.harness.last_load
@@ -121,10 +131,12 @@ def achieved_rate(trial: Trial, percent: float) -> None:
 
 
 @then("every request was answered")
+@shareable
 def every_answered(trial: Trial) -> None:
     """Judge the ledger: no request was refused, reset, timed out or left unsent."""
-    failed = Counter(entry.failure for entry in trial.observation.entries if entry.failure)
-    count = len(trial.observation.entries)
+    entries = trial.observation.sent_entries
+    failed = Counter(entry.failure for entry in entries if entry.failure)
+    count = len(entries)
     trial.expect(
         "every request was answered",
         expected=f"{count} requests, no failure",
@@ -135,6 +147,7 @@ def every_answered(trial: Trial) -> None:
 
 
 @then(parsers.parse("between {low:g} % and {high:g} % of the responses have status {status:d}", TYPES))
+@shareable
 def share_of_status(trial: Trial, low: float, high: float, status: int) -> None:
     """Judge the ledger: the share of a status among all answers."""
     entries = trial.observation.sent_entries
@@ -148,6 +161,7 @@ def share_of_status(trial: Trial, low: float, high: float, status: int) -> None:
 
 
 @then(parsers.parse('the response has header "{name:text}" that is not "{value:text}"', TYPES))
+@shareable
 def response_other_header(trial: Trial, name: str, value: str) -> None:
     """Judge the last single request: it has the header, with another value."""
     seen = trial.response.headers.get(name)
@@ -160,6 +174,7 @@ def response_other_header(trial: Trial, name: str, value: str) -> None:
 
 
 @then(parsers.parse("exactly {count:d} requests are in the ledger", TYPES))
+@shareable
 def ledger_holds(trial: Trial, count: int) -> None:
     """Judge the driver: it recorded as many requests as it was asked to send, each with an id of its own."""
     entries = trial.observation.sent_entries
@@ -173,6 +188,7 @@ def ledger_holds(trial: Trial, count: int) -> None:
 
 
 @then(parsers.parse('the ledger holds {count:d} requests that failed by "{kind:text}"', TYPES))
+@shareable
 def ledger_failures(trial: Trial, count: int, kind: str) -> None:
     """Judge the driver: it recorded failures as what they were."""
     seen = Counter(entry.failure or str(entry.status) for entry in trial.observation.sent_entries)

@@ -11,6 +11,7 @@ from sloproof.barrier import LOGS, is_sentinel
 from sloproof.finding import Finding, Verdict
 from sloproof.log_lines import OtherLine, RequestLine, Unparsable
 from sloproof.observation import Observation
+from sloproof.shareable import shareable
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
@@ -18,6 +19,7 @@ _SHOWN = 8
 
 
 @then("Loki holds exactly one line for each of those requests")
+@shareable
 def one_line_each(trial: Trial) -> None:
     """Judge that each request id of the scenario is in exactly one request line."""
     seen = trial.observation
@@ -38,6 +40,7 @@ def one_line_each(trial: Trial) -> None:
 
 
 @then(parsers.parse('each of those requests has exactly one error line saying "{text:text}"', TYPES))
+@shareable
 def one_error_line_each(trial: Trial, text: str) -> None:
     """Judge that each request id is in exactly one line of an error level that holds the text."""
     seen = trial.observation
@@ -59,6 +62,7 @@ def one_error_line_each(trial: Trial, text: str) -> None:
 
 
 @then("every line of those requests has the labels")
+@shareable
 def lines_have_labels(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     """Judge the labels of the streams that hold the scenario's request lines. Columns: label, value."""
     wanted = {label: value for label, value in datatable[1:]}  # noqa: C416 - rows are lists, not pairs
@@ -74,6 +78,7 @@ def lines_have_labels(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
 
 
 @then(parsers.parse('every line of those requests has a label "{label:text}"', TYPES))
+@shareable
 def lines_have_label(trial: Trial, label: str) -> None:
     """Judge that the streams that hold the scenario's request lines have a label, whatever its value."""
     streams = _streams_of_requests(trial.observation)
@@ -103,6 +108,7 @@ def no_line_begins(trial: Trial, text: str) -> None:
 
 
 @then("every line since then can be read")
+@shareable
 def every_line_parses(trial: Trial) -> None:
     """Judge that every line since the scenario's first request is written as the settings say."""
     seen = trial.observation

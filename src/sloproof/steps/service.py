@@ -14,6 +14,7 @@ from sloproof.claims import service
 from sloproof.duration import format_duration
 from sloproof.finding import Query
 from sloproof.polling import wait_until
+from sloproof.shareable import shareable
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
@@ -21,6 +22,7 @@ SERVICE = "service"
 
 
 @then("the service exposes")
+@shareable
 def exposes(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
     """Judge the service's own answer, read directly. Columns: metric, type, labels, buckets."""
     declared = [

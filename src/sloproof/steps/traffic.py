@@ -13,23 +13,27 @@ from sloproof.load.hostile import hostile_requests
 from sloproof.load.ledger import Ledger
 from sloproof.load.profile import Locustfile, Profile, Stage
 from sloproof.load.recording import recorded
+from sloproof.shareable import shareable
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
 
 
 @when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}"', TYPES))
+@shareable
 def send_burst(trial: Trial, count: int, method: str, path: str) -> None:
     """Send that many equal requests as fast as eight users can, wait for the evidence, and observe them."""
     trial.burst(count, method, path)
 
 
 @when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}" with the JSON body', TYPES))
+@shareable
 def send_burst_with_body(trial: Trial, count: int, method: str, path: str, docstring: str) -> None:
     """Send that many equal requests with a JSON body, wait for the evidence, and observe them."""
     trial.burst(count, method, path, headers={"Content-Type": "application/json"}, body=docstring)
 
 
 @when(parsers.parse('a request is sent to {method:method} "{path:text}"', TYPES))
+@shareable
 def send_one(trial: Trial, method: str, path: str) -> None:
     """Send one request and keep its answer for the steps that follow."""
     trial.send(method, path)
@@ -42,24 +46,28 @@ def send_one_with_header(trial: Trial, method: str, path: str, name: str, value:
 
 
 @when(parsers.parse('a request is sent to {method:method} "{path:text}" with content type "{kind:text}" and the body', TYPES))  # fmt: skip
+@shareable
 def send_one_with_body(trial: Trial, method: str, path: str, kind: str, docstring: str) -> None:
     """Send one request with exactly the bytes of the text, UTF-8, and keep its answer."""
     trial.send(method, path, headers={"Content-Type": kind}, body=docstring)
 
 
 @when(parsers.parse('a request with a JSON body of {size:d} bytes is sent to {method:method} "{path:text}"', TYPES))
+@shareable
 def send_one_of_size(trial: Trial, size: int, method: str, path: str) -> None:
     """Send one JSON text of exactly that many bytes, and keep its answer."""
     trial.send(method, path, headers={"Content-Type": "application/json"}, body='"' + "a" * (size - 2) + '"')
 
 
 @when(parsers.parse('load of {rate:g} requests a second runs for "{duration:duration}" on the usual mix', TYPES))
+@shareable
 def run_load(trial: Trial, rate: float, duration: timedelta) -> None:
     """Drive the usual mix in the open model to its end, wait for the evidence, and observe it."""
     trial.run_usual(rate, duration)
 
 
 @when(parsers.parse('{users:d} users send requests to {method:method} "{path:text}" for "{duration:duration}"', TYPES))
+@shareable
 def run_users(trial: Trial, users: int, method: str, path: str, duration: timedelta) -> None:
     """Drive one kind of request in the closed model: each user sends again as soon as it is answered."""
     profile = Profile(
@@ -98,6 +106,7 @@ def end_load(trial: Trial) -> None:
 
 
 @when(parsers.parse('load of {rate:g} requests a second to "{path:text}" runs for "{duration:duration}"', TYPES))
+@shareable
 def run_load_of(trial: Trial, rate: float, path: str, duration: timedelta) -> None:
     """Drive one kind of GET in the open model to its end, wait for the evidence, and observe it."""
     load = trial.harness.settings.load
@@ -112,12 +121,14 @@ def run_load_of(trial: Trial, rate: float, path: str, duration: timedelta) -> No
 
 
 @when(parsers.parse('{count:d} bodies of "{body:text}" with content type "{kind:text}" are sent to {method:method} "{path:text}"', TYPES))  # fmt: skip
+@shareable
 def send_bodies(trial: Trial, count: int, body: str, kind: str, method: str, path: str) -> None:
     """Send that many equal requests with exactly this body and content type; an empty type is not sent."""
     trial.burst(count, method, path, headers={"Content-Type": kind} if kind else {}, body=body)
 
 
 @when(parsers.parse('{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES))  # fmt: skip
+@shareable
 def send_impatient(trial: Trial, count: int, most: timedelta, method: str, path: str) -> None:
     """Send that many equal requests at once; each gives up when it has waited this long."""
     profile = Profile(
@@ -131,6 +142,7 @@ def send_impatient(trial: Trial, count: int, most: timedelta, method: str, path:
 
 
 @when(parsers.parse('one request of each method is sent to "{path:text}"', TYPES))
+@shareable
 def send_each_method(trial: Trial, path: str) -> None:
     """Send GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, one each."""
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -138,6 +150,7 @@ def send_each_method(trial: Trial, path: str) -> None:
 
 
 @when(parsers.parse('{count:d} clients hang up on {method:method} "{path:text}" after "{patience:duration}"', TYPES))
+@shareable
 def hang_up(trial: Trial, count: int, method: str, path: str, patience: timedelta) -> None:
     """Send that many requests at once, and close each connection before its answer."""
     profile = Profile(
@@ -158,6 +171,7 @@ def send_hostile(trial: Trial, count: int) -> None:
 
 
 @when(parsers.parse('load of {rate:g} requests a second at random instants runs for "{duration:duration}" on the usual mix', TYPES))  # fmt: skip
+@shareable
 def run_random_load(trial: Trial, rate: float, duration: timedelta) -> None:
     """Drive the usual mix with the gaps of a Poisson process, drawn from the seed, as independent clients would."""
     profile = msgspec.structs.replace(trial.usual(rate, duration), arrivals="poisson")
@@ -165,6 +179,7 @@ def run_random_load(trial: Trial, rate: float, duration: timedelta) -> None:
 
 
 @when(parsers.parse('load that goes from {first:g} to {last:g} requests a second runs for "{duration:duration}" on the usual mix', TYPES))  # fmt: skip
+@shareable
 def run_ramp(trial: Trial, first: float, last: float, duration: timedelta) -> None:
     """Drive the usual mix at a rate that changes evenly, up or down."""
     stage = Stage(seconds=duration.total_seconds(), rate=first, to_rate=last)
@@ -172,6 +187,7 @@ def run_ramp(trial: Trial, first: float, last: float, duration: timedelta) -> No
 
 
 @when(parsers.parse('load of {rate:g} requests a second with a spike of {peak:g} for "{spike:duration}" runs for "{duration:duration}" on the usual mix', TYPES))  # fmt: skip
+@shareable
 def run_spike(trial: Trial, rate: float, peak: float, spike: timedelta, duration: timedelta) -> None:
     """Drive the usual mix with a spike in the middle, of any length: milliseconds, too."""
     rest = (duration - spike).total_seconds() / 2
@@ -186,6 +202,7 @@ def run_spike(trial: Trial, rate: float, peak: float, spike: timedelta, duration
 
 
 @when("load runs on the usual mix in these steps")
+@shareable
 def run_steps(trial: Trial, datatable: list[list[str]]) -> None:
     """Drive the usual mix at one rate after the other; the table has the columns `requests a second` and `for`."""
     header, *rows = datatable
@@ -196,6 +213,7 @@ def run_steps(trial: Trial, datatable: list[list[str]]) -> None:
 
 
 @when("the last load is sent again")
+@shareable
 def replay_last(trial: Trial) -> None:
     """Drive what the last load sent, each request due when it was due then."""
     load = trial.harness.last_load
@@ -205,6 +223,7 @@ def replay_last(trial: Trial) -> None:
 
 
 @when(parsers.parse('the load in ledger "{path:text}" is sent again', TYPES))
+@shareable
 def replay_file(trial: Trial, path: str) -> None:
     """Drive what a ledger file, or a folder of them, recorded; the path is relative to the project's root.
 
@@ -226,6 +245,7 @@ def begin_own_users(trial: Trial, users: int, path: str) -> None:
 
 
 @when(parsers.parse('{users:d} users from "{path:text}" run for "{duration:duration}"', TYPES))
+@shareable
 def run_own_users(trial: Trial, users: int, path: str, duration: timedelta) -> None:
     """Let users of a locustfile, taken as it is, run to the end of that time, wait for the evidence, and observe it."""
     trial.run(_own(trial, users, path, duration), f"{users} users from {path} for {format_duration(duration)}")

@@ -1,0 +1,110 @@
+"""Scenarios that mostly wait: one after the other, beside one another, and with an environment for each worker.
+
+    python bench/overlap.py [--scenarios 8] [--seconds 30] [--suite]
+
+Each drives a light load for 30 s, as long as two scrapes 15 s apart are waited for, and then judges the three-way count.
+The same scenarios run in three ways: sequentially; on workers that share one environment (`-n 8 --env-shared`); on as
+many workers with an environment each (pytest-xdist as it is). Times are of the whole command, interpreters and
+environments included. The verdicts must be the same, scenario by scenario.
+
+`--suite` times the project's own features besides, sequentially and on two workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from world import ROOT, describe_machine, goal
+
+GOAL, SUITE_GOAL = 6.0, 45.0
+_LIMIT = 900
+
+_FEATURE = """Feature: Scenarios that wait
+
+  Scenario Outline: Wait <number>
+    When load of 4 requests a second runs for "{seconds:g} s" on the usual mix
+    Then every request was answered
+    And requests sent, counted and logged agree
+
+    Examples:
+      | number |
+"""
+
+
+def run(features: Sequence[str], folder: Path, *options: str) -> tuple[float, Mapping[str, str]]:
+    """Run features and return how many seconds the command took, and each scenario's verdict."""
+    command = [sys.executable, "-m", "pytest", *features, "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]
+    begin = time.monotonic()
+    done = subprocess.run(
+        [*command, "-c", str(ROOT / "pyproject.toml"), "--report-dir", str(folder), *options],
+        cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=_LIMIT, check=False,
+    )  # fmt: skip
+    took = time.monotonic() - begin
+    try:
+        report = json.loads((folder / "latest" / "report.json").read_bytes())
+    except OSError:
+        sys.exit(f"expected a report, found none\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return took, {one["node_id"]: one["verdict"] for one in report["scenarios"]}
+
+
+def compare_waits(scenarios: int, seconds: float, folder: Path) -> int:
+    """Print how the three ways compare, and return the exit status of the goals."""
+    feature = folder / "waits.feature"
+    rows = "".join(f"      | {number} |\n" for number in range(scenarios))
+    feature.write_text(_FEATURE.format(seconds=seconds) + rows)
+    workers = ("-n", str(scenarios))
+    alone, expected = run([str(feature)], folder / "sequential")
+    print(f"one after the other: {alone:.1f} s", flush=True)
+    together, shared = run([str(feature)], folder / "shared", *workers, "--env-shared")
+    print(f"beside one another, one environment: {together:.1f} s, {alone / together:.2f} times as fast", flush=True)
+    apart, own = run([str(feature)], folder / "own", *workers)
+    print(
+        f"an environment for each of {scenarios} workers: {apart:.1f} s, {alone / apart:.2f} times as fast", flush=True
+    )
+    is_same = expected == shared and set(expected.values()) == {"pass"}
+    for name, verdicts in (("one after the other", expected), ("beside one another", shared), ("apart", own)):
+        told = sorted(set(verdicts.values()))
+        print(f"verdicts {name}: {len(verdicts)} scenarios, {', '.join(told)}")
+    missed = goal(
+        f"{scenarios} waiting scenarios at once at least {GOAL:g} times as fast",
+        f"{alone / together:.2f} times",
+        is_met=alone / together >= GOAL,
+    )
+    return goal("the same verdicts as one at a time", "the same" if is_same else "others", is_met=is_same) or missed
+
+
+def time_suite(folder: Path) -> int:
+    """Print how long the project's own features take, and return the exit status of the goals."""
+    alone, expected = run(["features/"], folder / "suite-1")
+    spread, found = run(["features/"], folder / "suite-2", "-n", "2")
+    print(f"all features: {alone:.1f} s one after the other, {spread:.1f} s on two workers")
+    is_same = expected == found
+    missed = goal("all features on two workers: the same verdicts", "the same" if is_same else "others", is_met=is_same)
+    return goal(f"all features under {SUITE_GOAL:g} s", f"{spread:.1f} s", is_met=spread < SUITE_GOAL) or missed
+
+
+def main() -> int:
+    """Run and judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenarios", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--suite", action="store_true")
+    given = parser.parse_args()
+    describe_machine()
+    with tempfile.TemporaryDirectory() as made:
+        missed = compare_waits(given.scenarios, given.seconds, Path(made))
+        if given.suite:
+            missed = time_suite(Path(made)) or missed
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
