@@ -4,16 +4,19 @@
     python bench/interrupt_cluster.py 20 --env minikube
 
 Each time one victim is killed without warning: pytest itself, or a helm, kubectl or minikube that it runs just then.
-Then a run of one scenario must come up and pass with no help, or name the one command to run. Namespaces that are not
-sloproof's must be the same before and after.
+Then a run of one scenario must come up and pass with no help. What is not sloproof's must be the same before and after:
+namespaces with their identity, the user's own kubeconfig file to the byte, and Minikube's other profiles.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import random
+import shlex
 import subprocess
 import sys
 import time
@@ -51,15 +54,26 @@ def victim_of(run: subprocess.Popen[str], wanted: str) -> psutil.Process:
     return root
 
 
-def foreign_namespaces(options: argparse.Namespace) -> set[str]:
-    """Return the namespaces that are not sloproof's; none where the cluster is the run's own."""
-    if not options.kube_context:
-        return set()
-    words = ["get", "namespaces", "-l", "app.kubernetes.io/managed-by!=sloproof", "-o", "name"]
-    done = subprocess.run(
-        ["kubectl", "--context", options.kube_context, *words], capture_output=True, text=True, check=True
-    )
-    return set(done.stdout.split())
+def foreign(options: argparse.Namespace) -> dict[str, object]:
+    """Return what is not sloproof's, each with what would show that it was touched."""
+    config = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+    found: dict[str, object] = {
+        "kubeconfig": hashlib.sha256(config.read_bytes()).hexdigest() if config.is_file() else "none",
+    }
+    if options.kube_context:
+        words = ["get", "namespaces", "-l", "app.kubernetes.io/managed-by!=sloproof", "-o", "json"]
+        done = subprocess.run(
+            ["kubectl", "--context", options.kube_context, *words], capture_output=True, text=True, check=True
+        )
+        found["namespaces"] = {
+            one["metadata"]["name"]: one["metadata"]["uid"] for one in json.loads(done.stdout)["items"]
+        }
+    else:
+        minikube = shlex.split(os.environ.get("SLOPROOF_MINIKUBE", "minikube"))
+        done = subprocess.run([*minikube, "profile", "list", "-o", "json"], capture_output=True, text=True, check=False)
+        profiles = json.loads(done.stdout).get("valid") or []
+        found["profiles"] = sorted(one["Name"] for one in profiles if one["Name"] != "sloproof")
+    return found
 
 
 def main() -> int:
@@ -74,7 +88,7 @@ def main() -> int:
     print(machine_noise(), flush=True)
     chance = random.Random(options.seed)
     reports = Path(os.environ.get("TMPDIR", "/tmp")) / f"sloproof-interrupt-{os.getpid()}"
-    before = foreign_namespaces(options)
+    before = foreign(options)
     recovered = 0
     for number in range(1, options.times + 1):
         run = start(options, reports)
@@ -100,11 +114,12 @@ def main() -> int:
         )
         if not is_well:
             print(said[-3000:])
-    untouched = foreign_namespaces(options) == before
+    after = foreign(options)
+    touched = [name for name in before if before[name] != after[name]]
     return goal(
         f"{options.times} runs killed at random moments, the next recovers each time, nothing foreign touched",
-        f"{recovered} recovered, namespaces {'the same' if untouched else 'CHANGED'}",
-        is_met=recovered == options.times and untouched,
+        f"{recovered} recovered, {' and '.join(touched) + ' CHANGED' if touched else ', '.join(before) + ' the same'}",
+        is_met=recovered == options.times and not touched,
     )
 
 

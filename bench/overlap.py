@@ -2,7 +2,7 @@
 
     python bench/overlap.py [--scenarios 8] [--seconds 30] [--suite]
 
-Each drives a light load for 30 s, as long as two scrapes 15 s apart are waited for, and then judges the three-way count.
+Each drives a light load for 30 s, as long as two scrapes 15 s apart take, and then judges the three-way count.
 The same scenarios run in three ways: sequentially; on workers that share one environment (`-n 8 --env-shared`); on as
 many workers with an environment each (pytest-xdist as it is). Times are of the whole command, interpreters and
 environments included. The verdicts must be the same, scenario by scenario.

@@ -23,11 +23,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     world.harness.belief.since(T0)
     yield world
-    world.harness._writer.close()
+    world.harness._own._writer.close()
 
 
 def judged(world: World, verdict: Verdict, *doubts: Doubt, check: str = "load") -> Finding:
-    world.harness._end(replace(load_result("l", world.harness._ledger_dir), doubts=doubts))
+    world.harness._end(replace(load_result("l", world.folder), doubts=doubts))
     seen: list[Finding] = []
     world.harness._on_finding = seen.append
     try:
@@ -79,7 +79,7 @@ def test_what_was_no_answer_stays_what_it_was(world: World, verdict: Verdict) ->
 
 
 def test_doubts_end_with_their_scenario_and_come_back_with_its_observation(world: World) -> None:
-    world.harness._end(replace(load_result("l", world.harness._ledger_dir), doubts=(LATE,)))
+    world.harness._end(replace(load_result("l", world.folder), doubts=(LATE,)))
     world.harness.belief.since(after(1) + seconds(1))
     world.harness.judge(Finding("load", Verdict.PASS, "c", "e", "m"))
     world.harness.belief.since(T0)

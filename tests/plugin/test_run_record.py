@@ -82,8 +82,8 @@ def test_loads_and_lags_are_told_in_seconds(session: RunSession, tmp_path: Path)
 def traffic(session: RunSession, stored: dict[str, Series], silence: UnavailableError | None = None) -> RunRecord:
     world = World(session.evidence / "ledger")
     for one in (entry(0.5), entry(0.6, status=500), entry(1.5, failure="timeout", status=0)):
-        world.harness._writer.write(one)
-    world.harness._writer.flush()
+        world.harness._own._writer.write(one)
+    world.harness._own._writer.flush()
     world.prometheus.stored = {key: (one,) for key, one in stored.items()}
     world.prometheus.silence = silence
     session.harness = world.harness

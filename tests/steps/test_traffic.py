@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.harness.settings = msgspec.structs.replace(world.harness.settings, load=mix)
     world.harness.root = tmp_path
     yield world
-    world.harness._writer.close()
+    world.harness._own._writer.close()
 
 
 @pytest.fixture

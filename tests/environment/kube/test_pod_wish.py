@@ -30,6 +30,11 @@ def test_probes_own_grace_wins_over_the_pods() -> None:
     assert restarts_within(own, 15).length.total_seconds() == 17
 
 
+def test_probe_of_what_hangs_takes_its_whole_timeout() -> None:
+    slow = msgspec.structs.replace(PROBE, timeout_seconds=5)
+    assert restarts_within(slow, 1).text == "4 x period 5 s + timeout 5 s + grace 1 s + slack 2 s = 28 s"
+
+
 def test_probe_is_read_with_the_defaults_of_the_api() -> None:
     document = {
         "spec": {"template": {"spec": {"containers": [{"name": "api", "readinessProbe": {"periodSeconds": 1}}]}}}

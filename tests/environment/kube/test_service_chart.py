@@ -163,6 +163,15 @@ def test_pod_has_time_to_pause_and_to_drain(rendered: Renderer, pause: int, drai
     assert slept == pause
 
 
+def test_container_that_hangs_is_given_time_to_pause_but_not_to_drain(rendered: Renderer) -> None:
+    objects = rendered()
+
+    grace = container(objects)["livenessProbe"]["terminationGracePeriodSeconds"]
+    pause = container(objects)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause < grace < pod(objects)["spec"]["terminationGracePeriodSeconds"]
+    assert "terminationGracePeriodSeconds" not in container(objects)["readinessProbe"]
+
+
 def test_update_takes_no_pod_away_before_another_is_ready(rendered: Renderer) -> None:
     strategy = named(rendered(), "Deployment", "users-api")["spec"]["strategy"]
 

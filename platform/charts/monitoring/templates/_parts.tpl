@@ -51,7 +51,8 @@ readinessProbe:
     path: {{ . }}
     port: http
   periodSeconds: 2
-  timeoutSeconds: 2
+  # Nothing else could answer instead: who is slow on a busy node is asked all the same.
+  timeoutSeconds: 5
   failureThreshold: 3
 livenessProbe:
   tcpSocket:

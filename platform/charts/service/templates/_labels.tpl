@@ -25,4 +25,7 @@ httpGet:
 periodSeconds: {{ .periodSeconds }}
 timeoutSeconds: {{ .timeoutSeconds }}
 failureThreshold: {{ .failureThreshold }}
+{{- with .graceSeconds }}
+terminationGracePeriodSeconds: {{ . }}
+{{- end }}
 {{- end }}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sloproof.environment.base import ComponentStatus
-from sloproof.environment.kube.objects import Pod, Terminated
+from sloproof.environment.kube.objects import Pod, Terminated, Workload
 
 Kind = Literal["Deployment", "StatefulSet", "DaemonSet"]
 
@@ -79,3 +79,29 @@ class Part:
 def _revision(pod: Pod) -> str:
     labels = pod.metadata.labels
     return labels.get("pod-template-hash") or labels.get("controller-revision-hash", "")
+
+
+def missing_of(workload: Workload | None, pods: Sequence[Pod]) -> str:
+    """Return what is missing until a workload's rollout is complete; empty once its pods are what is wished for.
+
+    Args:
+        workload: As it is now; None where there is none.
+        pods: Its own, those on their way out included.
+    """
+    if workload is None:
+        return "there is no such workload"
+    status = workload.status
+    if status.observed_generation < workload.metadata.generation:
+        return "the change is not seen yet"
+    is_on_each_node = bool(status.desired_number_scheduled)
+    wanted = status.desired_number_scheduled if is_on_each_node else workload.spec.replicas
+    new = status.updated_number_scheduled if is_on_each_node else status.updated_replicas
+    available = status.number_available if is_on_each_node else status.available_replicas
+    there = wanted if is_on_each_node else status.replicas
+    if not new == available == there == wanted:
+        return f"{new} new and {available} available of {wanted}"
+    going = [pod.name for pod in pods if pod.metadata.deletion_timestamp is not None]
+    if going:
+        return f"{', '.join(going)} on the way out"
+    ready = [pod for pod in pods if pod.is_ready]
+    return "" if len(ready) == len(pods) == wanted else f"{len(ready)} ready of {len(pods)}"

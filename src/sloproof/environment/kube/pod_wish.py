@@ -125,7 +125,9 @@ def returns_within(readiness: Probe) -> Bound:
 def restarts_within(liveness: Probe, grace_seconds: int) -> Bound:
     """Return how long after a service hangs its container may go on; `grace_seconds` is the pod's for its end."""
     given = liveness.termination_grace_period_seconds
-    return _sum(liveness.failure_threshold, liveness, grace_seconds if given is None else given)
+    # What hangs answers no probe, so that each takes its whole timeout, and the next one waits for it.
+    slowest = msgspec.structs.replace(liveness, period_seconds=max(liveness.period_seconds, liveness.timeout_seconds))
+    return _sum(slowest.failure_threshold, slowest, grace_seconds if given is None else given)
 
 
 def _sum(times: int, probe: Probe, grace_seconds: int | None = None) -> Bound:

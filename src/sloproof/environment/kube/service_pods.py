@@ -10,8 +10,8 @@ import msgspec
 
 from sloproof.clients.service import ServiceClient
 from sloproof.environment.kube.environment import KubeEnvironment
-from sloproof.environment.kube.objects import Event, Pod, Workload
-from sloproof.environment.kube.parts import Part
+from sloproof.environment.kube.objects import Event, Pod
+from sloproof.environment.kube.parts import Part, missing_of
 from sloproof.environment.kube.pod_wish import (
     Bound,
     WishfulWorkload,
@@ -165,8 +165,12 @@ class ServicePods:
 
     def roll(self) -> None:
         """Replace every pod by a new one of the same content, and return once it is done."""
+        kept = self._before
         self._change(_annotated(self._settings.service.name))
         self.await_settled()
+        # The new pods are as the old ones were: only how many there are may have to be put back.
+        rolled = self._environment.cluster.api.get(self._path, _RawWorkload).spec
+        self._before = msgspec.structs.replace(rolled, replicas=kept.replicas) if kept is not None else None
 
     def release(self, command: Sequence[str]) -> None:
         """Begin to roll out a revision whose program is another command, and return at once."""
@@ -198,6 +202,7 @@ class ServicePods:
             {"op": "replace", "path": "/spec/template", "value": before.template},
             {"op": "replace", "path": "/spec/replicas", "value": before.replicas},
         ]
+        # Whatever comes from a release that was rolled out goes with no time to end in: nothing is sent to it any more.
         self._patch(body, _JSON_PATCH)
         self.await_settled()
         self._before = None
@@ -244,7 +249,7 @@ class ServicePods:
         """Return what is missing until the rollout is complete; empty once it is."""
         workload = self._environment.cluster.workload(self._environment.namespace, self.part.kind, self.part.workload)
         pods = self.now
-        return "there is no such workload" if workload is None else missing_of(workload, pods)
+        return missing_of(workload, pods)
 
     def _change(self, body: Mapping[str, object]) -> None:
         if self._before is None:
@@ -271,20 +276,6 @@ class ServicePods:
 
     def _wish(self) -> WishfulWorkload:
         return self._environment.cluster.api.get(self._path, WishfulWorkload)
-
-
-def missing_of(workload: Workload, pods: Sequence[Pod]) -> str:
-    """Return what is missing until a workload's rollout is complete; empty once its pods are what is wished for."""
-    status, wanted = workload.status, workload.spec.replicas
-    if status.observed_generation < workload.metadata.generation:
-        return "the change is not seen yet"
-    if not status.updated_replicas == status.available_replicas == status.replicas == wanted:
-        return f"{status.updated_replicas} new and {status.available_replicas} available of {wanted}"
-    going = [pod.name for pod in pods if pod.metadata.deletion_timestamp is not None]
-    if going:
-        return f"{', '.join(going)} on the way out"
-    ready = [pod for pod in pods if pod.is_ready]
-    return "" if len(ready) == len(pods) == wanted else f"{len(ready)} ready of {len(pods)}"
 
 
 def _annotated(name: str) -> Mapping[str, object]:
