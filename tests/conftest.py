@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.second_try import SecondTry
 from tests.system.cluster_tool import TOLD
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # about the code.
 hypothesis.settings.register_profile("sloproof", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("sloproof")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give tests that start real programs one more try."""
+    config.pluginmanager.register(SecondTry(config))
 
 
 @pytest.fixture(scope="session")
