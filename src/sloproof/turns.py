@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-_LOOK_SECONDS = 0.005
 
 
 class Turns:
     """Turns at something that processes share. A process that dies gives its turn up.
 
-    Who waits for a turn alone is let in before whoever comes later, however many come: a wait ends.
+    Who waits for a turn alone is let in before whoever comes later, however many come: a wait ends. A process holds one
+    turn at most: whoever asks for a second one while another process waits to be alone waits for itself.
 
     Args:
         path: A file that all of them name; made where there is none. A second one is made beside it.
@@ -37,34 +35,22 @@ class Turns:
             os.close(room)
 
     @contextmanager
-    def alone(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """Hold the only turn, and yield True; yield False without a turn once there is no more need for one.
-
-        Args:
-            unless: Looked at while this waits: whether someone else has done meanwhile what the turn was for.
-        """
-        with ExitStack() as held:
-            with ExitStack() as door:
-                is_in = _enter(door, self._door, unless) and _enter(held, self._room, unless)
-            yield is_in
-
-    def is_free(self) -> bool:
-        """Return whether nobody holds a turn at this moment."""
+    def alone(self) -> Iterator[None]:
+        """Hold the only turn."""
+        with _held(self._door, fcntl.LOCK_EX):
+            room = _hold(self._room, fcntl.LOCK_EX)
         try:
-            os.close(_hold(self._room, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            yield
+        finally:
+            os.close(room)
+
+    def is_held_alone(self) -> bool:
+        """Return whether somebody holds the only turn at this moment; any number may ask at once."""
+        try:
+            os.close(_hold(self._room, fcntl.LOCK_SH | fcntl.LOCK_NB))
         except BlockingIOError:
-            return False
-        return True
-
-
-def _enter(stack: ExitStack, path: Path, unless: Callable[[], bool]) -> bool:
-    """Take a lock alone and leave it to a stack to give it up; return False, without it, once there is no need."""
-    while not unless():
-        with suppress(BlockingIOError):
-            stack.callback(os.close, _hold(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
             return True
-        time.sleep(_LOOK_SECONDS)
-    return False
+        return False
 
 
 @contextmanager

@@ -14,6 +14,7 @@ def test_options_have_defaults_that_start_the_local_environment_and_write_a_repo
     assert read_options(pytester.parseconfig()) == Options(
         environment="local",
         reuse=False,
+        shared=False,
         keep=False,
         tools_mirror=None,
         tools_offline=False,
@@ -28,6 +29,7 @@ def test_options_are_read_and_paths_start_where_pytest_was_called(pytester: pyte
         "--env",
         "kube",
         "--env-reuse",
+        "--env-shared",
         "--env-keep",
         "--tools-mirror",
         "http://127.0.0.1:1",
@@ -40,6 +42,7 @@ def test_options_are_read_and_paths_start_where_pytest_was_called(pytester: pyte
     assert read_options(config) == Options(
         environment="kube",
         reuse=True,
+        shared=True,
         keep=True,
         tools_mirror="http://127.0.0.1:1",
         tools_offline=True,

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from sloproof.environment.toolchain import Tool
 from sloproof.plugin.workers import Controller, Place
 from sloproof.report.document import decode
 from sloproof.report.record import (
@@ -136,6 +141,67 @@ def test_traffic_adds_up_and_a_quantile_of_two_services_is_none(controller: Cont
 
     told = [(one.sent, one.failed, one.counted, one.p50_seconds, one.told_p99_seconds) for one in record.traffic]
     assert told == [(5, 1, 5.0, 0.1, 0.2), (10, 2, 9.0, None, None), (4, 1, None, 0.1, 0.2)]
+
+
+@dataclass
+class Shared:
+    """An environment that all workers use."""
+
+    stage: Path
+    tools: Mapping[str, Tool]
+    timings: dict[str, float]
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Controller:
+    """Two workers are at work on one environment."""
+    tools = {"loki": Tool("loki", Path("loki"), "3.5.7", "cache", None)}
+    made = Controller("run", T0, Shared(tmp_path, tools, {"environment start": 2.0}))
+    for worker in ("gw0", "gw1"):
+        made.welcome(worker, {})
+    return made
+
+
+def test_what_one_environment_counted_is_taken_once_though_all_workers_tell_of_it(sharing: Controller) -> None:
+    """Each worker asks the one Prometheus, which counts what all of them send; each sent only its own."""
+    first = handed(traffic=(second(0, 5, 8.0), second(1, 7, 7.0)))
+    other = handed(traffic=(second(0, 3, 8.0), second(2, 4, None)))
+
+    record = both(sharing, first, other)
+
+    told = [(one.sent, one.failed, one.counted, one.counted_failed) for one in record.traffic]
+    assert told == [(8, 2, 8.0, 1.0), (7, 1, 7.0, 1.0), (4, 1, None, 1.0)]
+    assert (record.traffic[0].p50_seconds, record.traffic[0].told_p50_seconds) == (None, 0.1)
+
+
+def test_what_one_worker_was_told_of_one_environment_is_known(sharing: Controller) -> None:
+    record = both(sharing, handed(traffic=(second(0, 5, None),)), handed(traffic=(second(0, 3, 8.0),)))
+
+    assert [(one.sent, one.counted) for one in record.traffic] == [(8, 8.0)]
+
+
+def test_one_environment_is_told_of_once_with_what_its_owner_knows(sharing: Controller) -> None:
+    lag = LogLagRecord(at=after(3).isoformat(), lag_seconds=1.0)
+
+    record = both(
+        sharing, handed(timings={"environment start": 0.1, "barrier": 1.0}, log_lags=(lag,)), handed(log_lags=(lag,))
+    )
+
+    assert record.environment is not None
+    assert [(one.name, one.version, one.origin) for one in record.environment.components] == [
+        ("loki", "3.5.7", "cache")
+    ]
+    assert record.timings == {"environment start": 2.0, "barrier": 1.0}
+    assert record.log_lags == (lag,), "an anchor that both have used"
+
+
+def test_workers_are_told_where_they_meet(sharing: Controller, controller: Controller, tmp_path: Path) -> None:
+    given: dict[str, object] = {}
+    sharing.welcome("gw2", given)
+    assert given["sloproof_stage"] == str(tmp_path)
+
+    controller.welcome("gw2", given)
+    assert not given["sloproof_stage"]
 
 
 def test_what_one_prometheus_did_not_count_is_not_known_of_both(controller: Controller) -> None:

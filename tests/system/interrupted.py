@@ -56,6 +56,7 @@ class BrokenRun:
 
     home: Path
     load_seconds: int = 20
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     ports: set[int] = field(default_factory=set)
 
@@ -77,7 +78,10 @@ class BrokenRun:
         env = {name: text for name, text in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
         with (self.home / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "features", "--report-dir", "reports", "--tools-offline", "-v"],
+                [
+                    *(sys.executable, "-m", "pytest", "features", "--report-dir", "reports", "--tools-offline", "-v"),
+                    *self.options,
+                ],
                 cwd=self.home,
                 env={**env, "TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
                 stdout=output,
@@ -110,7 +114,7 @@ class BrokenRun:
 
     def await_load(self) -> None:
         """Wait until the longer load runs, by the ledger that it writes."""
-        self.until(lambda: any(path.stat().st_size for path in self.reports.glob("*/evidence/ledger/load-00002-*")))
+        self.until(lambda: any(path.stat().st_size for path in self.reports.rglob("load-00002-*")))
         self.note_ports()
 
     def until(self, condition: Callable[[], object], limit: float = 60.0) -> None:

@@ -22,9 +22,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         now = datetime.now(UTC)
         run_id = new_run_id(now)
         shared = start_shared(session.config, run_id)
-        session.config.stash[running.CONTROLLER] = Controller(run_id, now, None if shared is None else shared.stage)
-    elif read_options(session.config).shared and place_of(session.config) is None:
+        session.config.stash[running.CONTROLLER] = Controller(run_id, now, shared)
+    elif _is_shared_by_nobody(session.config):
         raise pytest.UsageError("--env-shared: expected workers that share it; add -n 8, or leave it out")
+
+
+def _is_shared_by_nobody(config: pytest.Config) -> bool:
+    # Where nothing is run, xdist starts no workers either.
+    return read_options(config).shared and place_of(config) is None and not config.option.collectonly
 
 
 @pytest.hookimpl(optionalhook=True)

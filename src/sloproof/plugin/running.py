@@ -172,9 +172,16 @@ def turn(item: pytest.Item) -> AbstractContextManager[None]:
 
 
 def note_scenario(item: pytest.Item) -> None:
-    """Let loads be told apart by the scenario that drove them."""
+    """Let loads be told apart by the scenario that drove them.
+
+    Raises:
+        EnvironmentStartError: Another worker has left the environment as nobody knows it.
+    """
     if SESSION in item.config.stash:
-        item.config.stash[SESSION].current = item.nodeid
+        run = item.config.stash[SESSION]
+        run.current = item.nodeid
+        if run.stage is not None:
+            run.stage.require_whole()
 
 
 def end_if_dead(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

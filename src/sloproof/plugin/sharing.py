@@ -7,6 +7,7 @@ others one at a time (see `sloproof.stage`).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -17,9 +18,10 @@ from rich.console import Console
 from sloproof.environment.backends import Wish, find_tools, make_local, note
 from sloproof.environment.components import ExtraRules
 from sloproof.environment.local import LocalEnvironment
+from sloproof.environment.toolchain import Tool
 from sloproof.errors import SloproofError
 from sloproof.plugin.collect import FeatureFile, ScenarioItem
-from sloproof.plugin.definitions import Matcher, visible_definitions
+from sloproof.plugin.definitions import Matcher, template_of, visible_definitions
 from sloproof.plugin.options import read_options
 from sloproof.plugin.tags import NEEDS, tags_of
 from sloproof.prove.local_rules import compressed_objectives, compressed_rules
@@ -33,7 +35,9 @@ _ALONE = frozenset({"serial", "slo"})
 # What others spend of an error budget stays spent.
 _FIRST = "slo"
 _STATE = "environment.json"
+_HARNESS = "harness"
 _ALONE_ITEMS = pytest.StashKey[frozenset[str]]()
+_FIRSTS = pytest.StashKey[int]()
 
 
 class SharedEnvironment:
@@ -45,6 +49,8 @@ class SharedEnvironment:
 
     Attributes:
         stage: Folder where the workers meet, once it is up.
+        tools: The programs it runs, by name.
+        timings: How many seconds its start took, by part.
     """
 
     def __init__(self, root: Path, run_id: str) -> None:
@@ -52,6 +58,8 @@ class SharedEnvironment:
         self._run_id = run_id
         self._environment: LocalEnvironment | None = None
         self.stage = Path()
+        self.tools: Mapping[str, Tool] = {}
+        self.timings: dict[str, float] = {}
 
     def start(self, settings: Settings, *, mirror: str | None, offline: bool, environ: Mapping[str, str]) -> None:
         """Bring it up, the rules of the SLO documents included: nobody knows yet which scenarios there are.
@@ -69,8 +77,13 @@ class SharedEnvironment:
             tools_offline=offline,
             rules=_rules(self._root, settings),
         )
-        environment = self._environment = make_local(wish, find_tools(wish, Console(stderr=True)))
+        begin = time.monotonic()
+        self.tools = find_tools(wish, Console(stderr=True))
+        self.timings["programs found"] = time.monotonic() - begin
+        begin = time.monotonic()
+        environment = self._environment = make_local(wish, self.tools)
         environment.start()
+        self.timings["environment start"] = time.monotonic() - begin
         # Within the environment's own folder, which goes with it, however this process ends.
         self.stage = Path(environment.state().run_dir) / "stage"
         note(environment, self.stage / _STATE)
@@ -118,28 +131,36 @@ def attach(stage: Path, settings: Settings) -> LocalEnvironment:
 
 
 def turn_of(item: pytest.Item, stage: SharedStage) -> AbstractContextManager[None]:
-    """Return what a scenario holds while it runs: the stage, alone or beside others."""
-    if not isinstance(item, ScenarioItem):
+    """Return what an item holds while it runs: the stage, alone or beside others; a test that uses none, nothing."""
+    alone = is_alone(item)
+    if not alone and not isinstance(item, ScenarioItem):
         return nullcontext()
-    return stage.scenario(
-        item.nodeid,
-        alone=is_alone(item),
-        is_first=_FIRST in tags_of(item),
-        firsts=sum(1 for one in item.session.items if isinstance(one, ScenarioItem) and _FIRST in tags_of(one)),
-    )
+    return stage.scenario(item.nodeid, alone=alone, is_first=_is_first(item), firsts=_firsts(item.session))
+
+
+def _is_first(item: pytest.Item) -> bool:
+    return isinstance(item, ScenarioItem) and _FIRST in tags_of(item)
+
+
+def _firsts(session: pytest.Session) -> int:
+    """Return how many there are among what is really going to run: counted late, after whoever leaves some out."""
+    stash = session.config.stash
+    if _FIRSTS not in stash:
+        stash[_FIRSTS] = sum(map(_is_first, session.items))
+    return stash[_FIRSTS]
 
 
 def shareable_first(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Find out which scenarios leave others alone, and put them before those that do not; tests keep their places."""
     session.config.stash[_ALONE_ITEMS] = frozenset(_alone(session, items))
     places = [place for place, item in enumerate(items) if isinstance(item, ScenarioItem)]
-    ordered = sorted((items[place] for place in places), key=lambda item: (_FIRST not in tags_of(item), is_alone(item)))
+    ordered = sorted((items[place] for place in places), key=lambda item: (not _is_first(item), is_alone(item)))
     for place, item in zip(places, ordered, strict=True):
         items[place] = item
 
 
 def is_alone(item: pytest.Item) -> bool:
-    """Return whether a scenario must have the environment to itself."""
+    """Return whether a scenario, or a test that uses the harness, must have the environment to itself."""
     return item.nodeid in item.config.stash.get(_ALONE_ITEMS, frozenset())
 
 
@@ -147,6 +168,9 @@ def _alone(session: pytest.Session, items: Iterable[pytest.Item]) -> Iterable[st
     matchers: dict[Path, Matcher] = {}
     for item in items:
         if not isinstance(item, ScenarioItem) or not isinstance(item.parent, FeatureFile):
+            # Nobody knows what a test does with it.
+            if _HARNESS in getattr(item, "fixturenames", ()) or template_of(item) is not None:
+                yield item.nodeid
             continue
         matcher = matchers.get(item.path)
         if matcher is None:

@@ -6,25 +6,41 @@ scenarios that it has not run among it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
 
+from sloproof.environment.toolchain import Tool
 from sloproof.plugin.not_run import never_run
 from sloproof.plugin.options import read_options
-from sloproof.report.record import EnvironmentRecord, RunRecord, ScenarioRecord, SecondRecord
+from sloproof.report.record import EnvironmentRecord, LogLagRecord, RunRecord, ScenarioRecord, SecondRecord
 from sloproof.report.run_verdict import run_verdict
 
 _RUN_ID = "sloproof_run_id"  # in what the controller gives a worker
 _STAGE = "sloproof_stage"
 _RECORD = "sloproof_run"  # in what a worker gives back
-_MIXED = ("p50_seconds", "p99_seconds", "told_p50_seconds", "told_p99_seconds")
 _SENT, _COUNTED = ("sent", "failed"), ("counted", "counted_failed")
+_QUANTILES = ("p50_seconds", "p99_seconds", "intended_p50_seconds", "intended_p99_seconds")
+_TOLD = tuple(f"told_{quantile}_{edge}_seconds" for quantile in ("p50", "p99") for edge in ("above", "up_to"))
+
+
+class Shared(Protocol):
+    """What is known of an environment that all workers use.
+
+    Attributes:
+        stage: Folder where they meet.
+        tools: Its programs, by name.
+        timings: How many seconds its start took, by part.
+    """
+
+    stage: Path
+    tools: Mapping[str, Tool]
+    timings: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +106,12 @@ class Controller:
     Args:
         run_id: Of the whole run.
         started: When it began.
-        stage: Folder where the workers meet on one environment; None where each has its own.
+        shared: The environment that all workers use; None where each has its own.
     """
 
-    def __init__(self, run_id: str, started: datetime, stage: Path | None = None) -> None:
+    def __init__(self, run_id: str, started: datetime, shared: Shared | None = None) -> None:
         self.run_id = run_id
-        self._stage = stage
+        self._shared = shared
         self._started = started
         self._handed: dict[str, RunRecord] = {}
         self._asked: dict[str, str] = {}  # worker to what went wrong with it
@@ -103,7 +119,7 @@ class Controller:
     def welcome(self, worker: str, given: dict[str, Any]) -> None:
         """Tell a worker, before it starts, of the run it is a part of."""
         given[_RUN_ID] = self.run_id
-        given[_STAGE] = "" if self._stage is None else str(self._stage)
+        given[_STAGE] = "" if self._shared is None else str(self._shared.stage)
         self._asked[worker] = "it has not ended in an orderly way"
 
     def farewell(self, worker: str, output: Mapping[str, Any], error: object) -> None:
@@ -116,11 +132,6 @@ class Controller:
         self._asked.pop(worker, None)
         if _RECORD in output:
             self._handed[worker] = msgspec.json.decode(output[_RECORD], type=RunRecord)
-
-    @property
-    def _counted(self) -> Callable[[Iterable[float]], float]:
-        """Return what many workers' counts make together: of one environment each has counted the whole."""
-        return sum if self._stage is None else max
 
     def record(self, service: str, scenarios: Sequence[ScenarioRecord], problems: Iterable[str]) -> RunRecord:
         """Return the one record of the run.
@@ -147,31 +158,64 @@ class Controller:
             service=service,
             scenarios=tuple(scenarios),
             loads=tuple(sorted((load for _, one in handed for load in one.loads), key=lambda load: load.started)),
-            traffic=tuple(_together((second for _, one in handed for second in one.traffic), self._counted)),
-            log_lags=tuple(sorted((lag for _, one in handed for lag in one.log_lags), key=lambda lag: lag.at)),
-            environment=_environment(self._handed),
-            timings=_longest(one.timings for _, one in handed),
+            traffic=tuple(
+                _together((second for _, one in handed for second in one.traffic), is_one=self._shared is not None)
+            ),
+            log_lags=_log_lags(one for _, one in handed),
+            environment=_environment(self._handed) if self._shared is None else _one(self._handed, self._shared),
+            timings=_longest([*(one.timings for _, one in handed), *([self._shared.timings] if self._shared else [])]),
             problems=tuple(told),
             evidence_files=tuple(f"{name}/{file}" for name, one in handed for file in one.evidence_files),
             slos=slos,
         )
 
 
-def _together(seconds: Iterable[SecondRecord], counted: Callable[[Iterable[float]], float]) -> Iterator[SecondRecord]:
-    """Yield one second where several workers have it: what is sent adds up, quantiles do not."""
+def _together(seconds: Iterable[SecondRecord], *, is_one: bool) -> Iterator[SecondRecord]:
+    """Yield one second where several workers have it: what is sent adds up, quantiles do not.
+
+    Args:
+        seconds: Of all workers.
+        is_one: Whether they are of one environment: then each worker that asked was told of the whole.
+    """
     by_time: dict[str, SecondRecord] = {}
     for one in seconds:
         other = by_time.get(one.at)
         if other is None:
             by_time[one.at] = one
             continue
-        changes: dict[str, Any] = dict.fromkeys(_MIXED)
-        for name in _SENT + _COUNTED:
+        changes: dict[str, Any] = dict.fromkeys(_QUANTILES)
+        for name in _SENT:
+            changes[name] = getattr(one, name) + getattr(other, name)
+        for name in _COUNTED + _TOLD:
             pair = (getattr(one, name), getattr(other, name))
-            changes[name] = None if None in pair else (sum if name in _SENT else counted)(pair)
+            if is_one:
+                changes[name] = max((value for value in pair if value is not None), default=None)
+            else:
+                changes[name] = sum(pair) if name in _COUNTED and None not in pair else None
         by_time[one.at] = msgspec.structs.replace(one, **changes)
     for at in sorted(by_time):
         yield by_time[at]
+
+
+def _log_lags(handed: Iterable[RunRecord]) -> tuple[LogLagRecord, ...]:
+    """Return every anchor's lag once: workers of one environment take over each other's anchors."""
+    lags = {(lag.at, lag.lag_seconds): lag for one in handed for lag in one.log_lags}
+    return tuple(lag for _, lag in sorted(lags.items(), key=lambda item: item[0]))
+
+
+def _one(handed: Mapping[str, RunRecord], shared: Shared) -> EnvironmentRecord | None:
+    """Return the environment that all workers used, with what only who started it knows."""
+    found = next((one.environment for one in handed.values() if one.environment is not None), None)
+    if found is None:
+        return None
+    tools = shared.tools
+    components = tuple(
+        msgspec.structs.replace(each, version=tools[each.name].version, origin=tools[each.name].origin)
+        if each.name in tools
+        else each
+        for each in found.components
+    )
+    return msgspec.structs.replace(found, components=components)
 
 
 def _environment(handed: Mapping[str, RunRecord]) -> EnvironmentRecord | None:

@@ -119,7 +119,6 @@ def none_active(trial: Trial) -> None:
 
 
 @then("every rule group has evaluated since then, without error")
-@shareable
 def rules_healthy(trial: Trial) -> None:
     """Judge that each group was evaluated after the scrape that saw the last request, and that no rule failed."""
     seen = trial.observation

@@ -97,7 +97,6 @@ def response_contains(trial: Trial, text: str) -> None:
 
 
 @then(parsers.parse('every response took at least "{bound:duration}" and the slowest at most "{most:duration}"', TYPES))
-@shareable
 def response_times(trial: Trial, bound: timedelta, most: timedelta) -> None:
     """Judge the ledger: how long answers took, from send to last byte."""
     low, high = bound.total_seconds(), most.total_seconds()

@@ -22,7 +22,6 @@ def counts_agree(trial: Trial) -> None:
 
 
 @then("requests sent, counted and logged agree by status")
-@shareable
 def counts_agree_by_status(trial: Trial) -> None:
     """Judge the same per status only: for traffic of which nobody can say how the service should route it."""
     trial.harness.judge(requests.counts_agree(trial.observation, by_status_only=True))
@@ -43,14 +42,12 @@ def ids_join(trial: Trial) -> None:
 
 
 @then("every error is visible in the request count, in the error count and in the log")
-@shareable
 def errors_visible(trial: Trial) -> None:
     """Judge that each error is in all three places, and that none of the three made one up."""
     trial.harness.judge(requests.errors_visible(trial.observation))
 
 
 @then(parsers.parse('quantile {quantile:g} of "{path:text}" lies in the bucket of the client\'s', TYPES))
-@shareable
 def quantile_agrees(trial: Trial, quantile: float, path: str) -> None:
     """Judge that histogram and client put the quantile between the same bucket edges; nothing is interpolated."""
     endpoint = trial.harness.settings.endpoint_of(path)
@@ -92,7 +89,6 @@ def label_values_bounded_but(trial: Trial, datatable: Sequence[Sequence[str]]) -
 
 
 @then("no observer dropped, rejected or missed anything")
-@shareable
 def observers_alive(trial: Trial) -> None:
     """Judge what Prometheus, Loki and the shipper say of themselves: no loss, no failed or missed scrape."""
     trial.harness.judge(*observers.nothing_lost(trial.harness, trial.observation))

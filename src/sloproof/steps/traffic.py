@@ -128,7 +128,6 @@ def send_bodies(trial: Trial, count: int, body: str, kind: str, method: str, pat
 
 
 @when(parsers.parse('{count:d} requests that wait at most "{most:duration}" are sent to {method:method} "{path:text}"', TYPES))  # fmt: skip
-@shareable
 def send_impatient(trial: Trial, count: int, most: timedelta, method: str, path: str) -> None:
     """Send that many equal requests at once; each gives up when it has waited this long."""
     profile = Profile(
@@ -150,7 +149,6 @@ def send_each_method(trial: Trial, path: str) -> None:
 
 
 @when(parsers.parse('{count:d} clients hang up on {method:method} "{path:text}" after "{patience:duration}"', TYPES))
-@shareable
 def hang_up(trial: Trial, count: int, method: str, path: str, patience: timedelta) -> None:
     """Send that many requests at once, and close each connection before its answer."""
     profile = Profile(
@@ -245,7 +243,6 @@ def begin_own_users(trial: Trial, users: int, path: str) -> None:
 
 
 @when(parsers.parse('{users:d} users from "{path:text}" run for "{duration:duration}"', TYPES))
-@shareable
 def run_own_users(trial: Trial, users: int, path: str, duration: timedelta) -> None:
     """Let users of a locustfile, taken as it is, run to the end of that time, wait for the evidence, and observe it."""
     trial.run(_own(trial, users, path, duration), f"{users} users from {path} for {format_duration(duration)}")
