@@ -72,7 +72,7 @@ def scene(trial: Trial, request: pytest.FixtureRequest) -> Iterator[PodScene]:
         try:
             beside.remove()
         finally:
-            made.restore()
+            made.restore(at_once=True)
 
 
 # What is sent through the gate

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sloproof.environment.components import ExtraRules
 from sloproof.environment.kube.community_values import Delivery, community_values
@@ -72,6 +73,14 @@ def test_loki_gets_rules_where_its_ruler_looks_for_them() -> None:
     assert volume["configMap"]["name"] == config_map["metadata"]["name"]
     assert mount == {"name": volume["name"], "mountPath": "/etc/loki/rules/fake"}
     assert "singleBinary" not in values("loki")
+
+
+def test_folder_of_lokis_rules_is_there_without_any() -> None:
+    written = yaml.safe_load((PLATFORM / "helm/loki-values.yaml").read_text())
+    folder = written["loki"]["rulerConfig"]["storage"]["local"]["directory"]
+    (mount,) = written["singleBinary"]["extraVolumeMounts"]
+    (volume,) = written["singleBinary"]["extraVolumes"]
+    assert mount == {"name": volume["name"], "mountPath": folder}
 
 
 def test_shippers_read_the_lines_of_the_nodes_runtime() -> None:

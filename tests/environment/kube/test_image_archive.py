@@ -86,7 +86,7 @@ def test_tag_stands_for_the_content(tmp_path: Path, program: Path) -> None:
     for image in (first, second, other_processor):
         manifest, config, _ = read(image.archive)
         assert manifest["RepoTags"] == [f"docker.io/{image.reference}"]
-        assert config["config"]["Entrypoint"] == ["/loki"]
+        assert config["config"]["Entrypoint"] == ["/usr/bin/loki"]
 
 
 def test_program_is_packed_once(tmp_path: Path, program: Path) -> None:

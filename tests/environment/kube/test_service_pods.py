@@ -11,8 +11,8 @@ import pytest
 from sloproof.environment.kube.cluster import Cluster
 from sloproof.environment.kube.environment import KubeEnvironment
 from sloproof.environment.kube.objects import Pod, Workload
-from sloproof.environment.kube.parts import Part
-from sloproof.environment.kube.service_pods import ServicePods, missing_of
+from sloproof.environment.kube.parts import Part, missing_of
+from sloproof.environment.kube.service_pods import ServicePods
 from sloproof.errors import ComponentExitedError, SettingsError
 from tests.environment.kube.fake_api import PODS, Answer, FakeApi, json_of, list_of, pod
 from tests.fakes import SETTINGS
@@ -116,6 +116,32 @@ def test_what_was_first_is_put_back_after_several_changes(fake: FakeApi, service
     assert changes(fake)[-1][0]["value"] == TEMPLATE
 
 
+def test_new_pods_of_a_rollout_are_as_the_old_ones_and_stay(fake: FakeApi, service: ServicePods) -> None:
+    service.roll()
+    service.restore()
+    assert len(changes(fake)) == 1
+
+
+def test_number_of_pods_is_put_back_after_a_rollout(fake: FakeApi, service: ServicePods) -> None:
+    service.scale(2)
+    rolled = {"spec": {"containers": []}, "metadata": {"annotations": {"rolled": "now"}}}
+    deployment = workload(replicas=1)
+    fake.says("GET", DEPLOYMENT, json_of(deployment | {"spec": deployment["spec"] | {"template": rolled}}))
+    service.roll()
+    service.restore()
+    assert [one["value"] for one in changes(fake)[-1]] == [rolled, 1]
+
+
+def test_pod_on_its_way_out_is_killed_where_nothing_is_sent_any_more(fake: FakeApi, service: ServicePods) -> None:
+    going = own("b", deletionTimestamp="2026-03-01T12:00:00Z")
+    service.scale(1)
+    fake.says("GET", PODS, list_of(own("a"), going), list_of(own("a"), going), list_of(own("a")))
+    fake.says("DELETE", f"{PODS}/b", json_of({}))
+    service.restore(at_once=True)
+    (killed,) = fake.asked_for("DELETE", f"{PODS}/b")
+    assert killed.query["gracePeriodSeconds"] == "0"
+
+
 def test_route_to_all_pods_leads_to_ready_ones_while_they_come_and_go(fake: FakeApi, service: ServicePods) -> None:
     service.roll()
     asked = [one for one in fake.asked if one.method == "PATCH"]
@@ -181,3 +207,13 @@ def test_rollout_is_complete_when_exactly_the_wanted_pods_are_there(
 ) -> None:
     said = missing_of(msgspec.convert(given, Workload), [msgspec.convert(one, Pod) for one in pods])
     assert (said == "") if missing == "" else (missing in said)
+
+
+def test_workload_on_each_node_is_complete_by_counts_of_its_own() -> None:
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 1, "numberAvailable": 1}
+    given = {"metadata": {"name": "shipper", "generation": 2}, "status": status}
+    pods = [msgspec.convert(own("a"), Pod)]
+    assert missing_of(msgspec.convert(given, Workload), pods) == "0 new and 1 available of 1"
+    given["status"] = status | {"updatedNumberScheduled": 1}
+    assert missing_of(msgspec.convert(given, Workload), pods) == ""
+    assert missing_of(None, pods) == "there is no such workload"

@@ -18,7 +18,7 @@ from sloproof.environment.kube.diagnosis import write_diagnosis
 from sloproof.environment.kube.kubectl import Kubectl, ServiceProxy
 from sloproof.environment.kube.lease import NamespaceLease
 from sloproof.environment.kube.objects import Pod
-from sloproof.environment.kube.parts import Part
+from sloproof.environment.kube.parts import Part, missing_of
 from sloproof.environment.kube.pod_watch import PodWatch
 from sloproof.environment.kube.routes import NOWHERE, ServiceRoutes, answer
 from sloproof.environment.kube.wish import CAPABILITIES
@@ -29,6 +29,7 @@ from sloproof.errors import (
     SloproofError,
     UnavailableError,
 )
+from sloproof.polling import wait_until
 from sloproof.settings import Settings
 
 T = TypeVar("T")
@@ -191,16 +192,27 @@ class KubeEnvironment:
         self._is_ours = True
         self._time("namespace", begin)
         self._parts = {part.name: part for part in installation.install()}
+        if self._reuse:
+            self._replace_hopeless()
         self.faults_token = installation.faults_token
         self._time("releases installed", begin)
         watch = self._watch = PodWatch(KubeApi(self.access.kubeconfig, self.access.context), self.namespace)
         watch.start()
         self._accept_restarts()  # of pods that are there already: it was not in this run that they were restarted
         self._await_ready(list(self._parts), begin)
+        if self._reuse:
+            self._await_rolled_out(begin)
         self.proxy.start()
         self.addresses = self._find_addresses()
         self._await_answers(list(self._parts), begin)
         self._accept_restarts()
+
+    def _replace_hopeless(self) -> None:
+        """Take away kept pods that will never be ready: a StatefulSet waits for its old one before a new one."""
+        pods = self.cluster.pods(self.namespace)
+        for pod in [pod for part in self._parts.values() for pod in part.pods(pods)]:
+            if hopeless([pod]) is not None:
+                self.cluster.delete_pod(self.namespace, pod.name, grace=0)
 
     def _clear(self, lease: NamespaceLease, installation: Installation) -> None:
         """Begin with nothing: what a killed run has left is taken away first, unless its run lives."""
@@ -260,6 +272,22 @@ class KubeEnvironment:
                 **error.details,
                 hint="tool.sloproof.kube.start_seconds is the limit",
             ) from error
+
+    def _await_rolled_out(self, begin: float) -> None:
+        """Wait until pods of the run before are gone: a ready one may be about to be replaced by what was installed."""
+
+        def missing() -> str:
+            pods = tuple(self._pods())
+            for part in self._parts.values():
+                there = self.cluster.workload(self.namespace, part.kind, part.workload)
+                if text := missing_of(there, part.pods(pods)):
+                    return f"{part.name}: {text}"
+            return ""
+
+        limit = timedelta(seconds=self._settings.kube.start_seconds)
+        wait_until(missing, lambda text: not text, what="what was kept to be brought up to date",
+                   timeout=limit, interval=timedelta(seconds=_POLL_SECONDS * 2))  # fmt: skip
+        self._time("brought up to date", begin)
 
     def _container_of(self, pod: Pod) -> str:
         return next((part.container for part in self._parts.values() if pod in part.pods([pod])), "")

@@ -39,13 +39,14 @@ def pack_program(folder: Path, name: str, program: Path, *, architecture: str = 
     Args:
         folder: Where archives are kept.
         name: The image's name, without a tag.
-        program: The program; it becomes the image's entry point, `/<its name>`.
+        program: The program; it becomes the image's entry point, `/usr/bin/<its name>`.
         architecture: The processor that it is for, in Go's words.
 
     Raises:
         SettingsError: The program cannot be read.
     """
-    inside = f"/{program.name}"
+    # Where the projects' own images have it; at `/alertmanager` the community's chart puts the data.
+    inside = f"/usr/bin/{program.name}"
     tag = _content_of(program, inside, architecture)
     archive = folder / f"{name.replace('/', '_')}_{tag}.tar"
     image = LocalImage(f"{name}:{tag}", archive)

@@ -193,8 +193,12 @@ class ServicePods:
         self._environment.cluster.delete_pod(self._environment.namespace, pod, grace=0)
         self.await_settled()
 
-    def restore(self) -> None:
-        """Put the workload back as it was, if it was changed, and return once its pods are."""
+    def restore(self, *, at_once: bool = False) -> None:
+        """Put the workload back as it was, if it was changed, and return once its pods are.
+
+        Args:
+            at_once: Nothing is sent any more, so that pods on their way out need no time to end in.
+        """
         before = self._before
         if before is None:
             return
@@ -202,15 +206,18 @@ class ServicePods:
             {"op": "replace", "path": "/spec/template", "value": before.template},
             {"op": "replace", "path": "/spec/replicas", "value": before.replicas},
         ]
-        # Whatever comes from a release that was rolled out goes with no time to end in: nothing is sent to it any more.
         self._patch(body, _JSON_PATCH)
-        self.await_settled()
+        self.await_settled(at_once=at_once)
         self._before = None
 
-    def await_settled(self) -> None:
-        """Return once exactly the pods that are wished for are there, ready, and known to whoever scrapes them."""
+    def await_settled(self, *, at_once: bool = False) -> None:
+        """Return once exactly the pods that are wished for are there, ready, and known to whoever scrapes them.
+
+        Args:
+            at_once: Pods on their way out are killed.
+        """
         try:
-            self._await_ready()
+            self._await_ready(self._hurried_state if at_once else self._state)
         finally:
             self._lead_observer(by_readiness=False)
         # A node learns of new endpoints up to seconds after the pods are ready; until then it refuses what is sent.
@@ -236,9 +243,9 @@ class ServicePods:
             found.append(answer(self.gate_url + self.part.ready))
         return found
 
-    def _await_ready(self) -> None:
+    def _await_ready(self, look: Callable[[], str]) -> None:
         try:
-            wait_until(self._state, lambda state: state == "", what="the service's rollout to be complete",
+            wait_until(look, lambda state: state == "", what="the service's rollout to be complete",
                        timeout=_ROLLED_OUT, interval=_POLL)  # fmt: skip
         except DeadlineError as error:
             raise DeadlineError(
@@ -250,6 +257,12 @@ class ServicePods:
         workload = self._environment.cluster.workload(self._environment.namespace, self.part.kind, self.part.workload)
         pods = self.now
         return missing_of(workload, pods)
+
+    def _hurried_state(self) -> str:
+        for pod in self.now:
+            if pod.metadata.deletion_timestamp is not None:
+                self._environment.cluster.delete_pod(self._environment.namespace, pod.name, grace=0)
+        return self._state()
 
     def _change(self, body: Mapping[str, object]) -> None:
         if self._before is None:
