@@ -18,8 +18,8 @@ from sloproof.slo.compress import compress
 from sloproof.slo.documents.folder import document_paths
 from sloproof.slo.documents.reading import read_objectives
 from sloproof.slo.model import Objective, Source
-from sloproof.slo.rules.files import compare, rule_texts, write
-from sloproof.slo.rules.groups import rules_of
+from sloproof.slo.rules.files import compare, file_texts, write
+from sloproof.slo.rules.moulds import objective_texts
 from sloproof.slo.rules.values import Timing
 
 _EXIT_DIFFERENT = 1
@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     paths = document_paths(args.paths, Path.cwd())
     read = read_objectives([*paths, *([args.windows] if args.windows else [])], scrape_interval=timing.interval)
     objectives = [compress(one, args.compress) for one in read]
-    texts = rule_texts((rules_of(one, timing) for one in objectives), root)
+    texts = file_texts(objective_texts(objectives, timing), root)
     out = args.out or root / ((settings and settings.platform_dir) or "platform") / _RULES
     _say_what_has_none(objectives)
     if args.check:

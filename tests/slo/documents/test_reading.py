@@ -456,7 +456,7 @@ def same(one: Objective) -> str:
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
 @given(st.lists(objectives(), min_size=1, max_size=3, unique_by=(lambda one: one.id, lambda one: one.slo)))
 def test_objectives_written_as_documents_read_back_as_the_same(tmp_path: Path, wanted: list[Objective]) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sloproof.model import Window
@@ -53,6 +53,7 @@ def test_nothing_is_rounded(events: list[tuple[int, int]]) -> None:
     assert sli(whole) == F(valid - bad, valid)
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 10**9))
 def test_the_budget_never_rises_within_a_period(seed: int) -> None:
     chance = random.Random(seed)
@@ -62,6 +63,7 @@ def test_the_budget_never_rises_within_a_period(seed: int) -> None:
     assert left[-1] == judged(SMALL, made).remaining
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 10**9))
 def test_judging_shuffled_steps_gives_the_same(seed: int) -> None:
     chance = random.Random(seed)

@@ -105,18 +105,18 @@ def test_pitfall_22_a_contradiction_is_an_error() -> None:
 
 
 def test_pitfall_06_idle_slices_are_what_was_declared() -> None:
-    made = sliced(rows=(), period=Rolling(30 * DAY))
+    made = sliced(rows=(), period=Rolling(3 * DAY))
     steps = steps_of(made, lambda one: (0, 0) if one.start.hour < 6 else (0, 100))
     # Naive: no number is not at least 95 %, so an idle slice is bad.
     naive = Fraction(sum(one.valid == 0 for one in steps), len(steps))
     assert naive > made.budget
     unknown = judged(made, steps)
-    assert numbers(unknown.verdict, unknown.consumed, unknown.count.valid) == (Verdict.PASS, 0, 8640 * 18 // 24)
+    assert numbers(unknown.verdict, unknown.consumed, unknown.count.valid) == (Verdict.PASS, 0, 864 * 18 // 24)
     bad = judged(replace(made, no_data=NoData.BAD), steps)
     assert numbers(bad.verdict, bad.consumed) == (Verdict.FAIL, 25)
-    assert "2160 slices without an event count as bad" in bad.reason
+    assert "216 slices without an event count as bad" in bad.reason
     good = judged(replace(made, no_data=NoData.GOOD), steps)
-    assert numbers(good.verdict, good.count.valid) == (Verdict.PASS, 8640)
+    assert numbers(good.verdict, good.count.valid) == (Verdict.PASS, 864)
     assert "count as good" in good.reason
 
 

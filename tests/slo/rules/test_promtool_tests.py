@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sloproof.duration import parse_duration
 from sloproof.errors import ToolError
 from sloproof.slo.model import AlertRow, Objective, Rolling, Severity, Source
 from sloproof.slo.rows import default_rows, detection_time
@@ -20,6 +22,10 @@ from sloproof.slo.rules.values import Timing
 from tests.slo.objectives import SCRAPE, objective, ratio, raw, sliced, threshold
 
 HOUR = timedelta(hours=1)
+COVERAGE = re.compile(
+    r" *expr: 'clamp_max\(count_over_time\((?:last_over_time\()?(?P<series>slo:sli_valid:\w+\{[^}]*\})(?:\[\w+\]\))?"
+    r"\[(?P<window>\w+):(?P<step>\w+)\]\) / (?P<steps>\d+), 1\)'"
+)
 LOG = ratio(
     'sum(count_over_time({a="b"}[{{.window}}]))', bad='sum(count_over_time({a="b"} |= "x" [{{.window}}]))',
     source=Source.LOKI,
@@ -51,6 +57,15 @@ def test_rule_tests_of_the_ledger_are_none() -> None:
     assert not rule_test_texts([objective(indicator=ratio("r", bad="r", source=Source.LEDGER))], Timing(), Path())
 
 
+def _coverage(line: str, long: timedelta) -> tuple[str, str]:
+    """Return what a coverage is of, and the window: its steps depend on the interval, and must fill the window."""
+    found = COVERAGE.fullmatch(line)
+    assert found, line
+    step = parse_duration(found["step"])
+    assert int(found["steps"]) * step <= long < (int(found["steps"]) + 1) * step
+    return found["series"], found["window"]
+
+
 def test_rules_under_test_are_the_shipped_ones_but_for_the_interval() -> None:
     one = objective()
     for row in one.rows:
@@ -61,11 +76,7 @@ def test_rules_under_test_are_the_shipped_ones_but_for_the_interval() -> None:
         assert made.split("groups:")[1] == rule_text([tested], [one.place], Path()).split("groups:")[1]
         texts = [rule_text([group], [one.place], Path()) for group in (shipped, tested)]
         different = [pair for pair in zip(*(text.splitlines() for text in texts), strict=True) if pair[0] != pair[1]]
-        samples = [f"{row.long / each:g}" for each in (SCRAPE, interval)]
-        assert all(
-            old.replace(f"/ {samples[0]}, 1)", f"/ {samples[1]}, 1)") == new or "interval:" in old
-            for old, new in different
-        )
+        assert all("interval:" in old or _coverage(old, row.long) == _coverage(new, row.long) for old, new in different)
         assert len(different) <= 2
         whole = {rule.expr for group in rules_of(one, Timing()).prometheus for rule in group.rules}
         (alert,) = (rule for rule in shipped.rules if "window_coverage" in rule.expr and ">" in rule.expr)

@@ -68,8 +68,16 @@ def lookback() -> timedelta:
     return _LOOKBACK
 
 
-def counting_of(objective: Objective, timing: Timing, names: Names) -> Counting:
+def counting_of(
+    objective: Objective, timing: Timing, names: Names, counts: WindowCounts | TickCounts | None = None
+) -> Counting:
     """Return what is recorded of an objective's events.
+
+    Args:
+        objective: Of Prometheus or Loki.
+        timing: What the rules are made for.
+        names: Of its series.
+        counts: How its events are counted, where that is known already.
 
     Raises:
         SettingsError: One of its queries cannot be used.
@@ -77,7 +85,8 @@ def counting_of(objective: Objective, timing: Timing, names: Names) -> Counting:
     windows = sorted({window for row in objective.rows for window in (row.long, row.short)})
     if not windows:
         windows = [max(_whole(nominal_length(objective.period) / _PERIOD_PARTS), 4 * timing.interval)]
-    counts = counts_of(objective, timing.interval, timing.log_delay)
+    if counts is None:
+        counts = counts_of(objective, timing.interval, timing.log_delay)
     events = _Events(counts, names, timing.interval)
     if objective.budgeting is not Budgeting.OCCURRENCES and objective.slice_length:
         return _sliced(objective, objective.slice_length, windows, events)
@@ -97,8 +106,8 @@ def counting_of(objective: Objective, timing: Timing, names: Names) -> Counting:
         base,
         _surplus(counts, base, timing.interval, valid),
         (
-            _at_steps(f"slo:sli_bad:increase{text}{ids}", base, timing.interval),
-            _at_steps(valid, base, timing.interval),
+            at_steps(f"slo:sli_bad:increase{text}{ids}", base, timing.interval),
+            at_steps(valid, base, timing.interval),
         ),
     )
 
@@ -153,7 +162,7 @@ def _sliced(objective: Objective, length: timedelta, windows: list[timedelta], e
         *events.of(length, "event"),
         Recording(f"slo:slice_error:ratio{text}", ratio + filled[objective.no_data], names.labels(text)),
     ]
-    seen = _at_steps(error, length, events.interval)
+    seen = at_steps(error, length, events.interval)
     bad = seen if objective.slice_target is None else f"({seen} > bool {number(1 - objective.slice_target)})"
     valid = f"(0 * {seen} + 1)"
     for window in windows:
@@ -186,7 +195,7 @@ def _ratio(window: timedelta, names: Names) -> Recording:
     return Recording(f"slo:sli_error:ratio_rate{text}", expr, names.labels(text))
 
 
-def _at_steps(series: str, step: timedelta, interval: timedelta) -> str:
+def at_steps(series: str, step: timedelta, interval: timedelta) -> str:
     """Return a recorded series as it is at steps: a sample that an earlier step saw already is not seen again."""
     return series if step >= _LOOKBACK else f"last_over_time({series}[{window_text(2 * interval)}])"
 

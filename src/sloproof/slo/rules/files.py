@@ -45,6 +45,23 @@ class Change:
     diff: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """The groups of one objective as they stand in a file of each server; empty where it has none there."""
+
+    id: str
+    service: str
+    place: Place
+    prometheus: str = ""
+    loki: str = ""
+
+
+def rule_text_of(rules: ObjectiveRules) -> RuleText:
+    """Return the groups of an objective as text."""
+    one = rules.objective
+    return RuleText(one.id, one.service, one.place, groups_text(rules.prometheus), groups_text(rules.loki))
+
+
 def rule_texts(rules: Iterable[ObjectiveRules], root: Path) -> dict[Path, str]:
     """Return the text of each rule file by its path below the rules' folder: one a service, for each of both servers.
 
@@ -53,13 +70,16 @@ def rule_texts(rules: Iterable[ObjectiveRules], root: Path) -> dict[Path, str]:
         root: What the documents are named from in the header.
     """
     # Each objective becomes text at once: the values of a thousand of them would be most of the memory.
+    return file_texts(map(rule_text_of, rules), root)
+
+
+def file_texts(texts: Iterable[RuleText], root: Path) -> dict[Path, str]:
+    """Return the text of each rule file, as `rule_texts` does, from the texts of objectives."""
     of_file: dict[Path, list[tuple[str, Place, str]]] = {}
-    for one in rules:
-        for folder, groups in ((PROMETHEUS_FOLDER, one.prometheus), (LOKI_FOLDER, one.loki)):
-            if groups:
-                path = Path(folder) / f"{one.objective.service}.yml"
-                part = (one.objective.id, one.objective.place, _groups_text(groups))
-                of_file.setdefault(path, []).append(part)
+    for one in texts:
+        for folder, text in ((PROMETHEUS_FOLDER, one.prometheus), (LOKI_FOLDER, one.loki)):
+            if text:
+                of_file.setdefault(Path(folder) / f"{one.service}.yml", []).append((one.id, one.place, text))
     made: dict[Path, str] = {}
     for path in sorted(of_file):
         parts = sorted(of_file.pop(path), key=lambda part: part[0])
@@ -75,7 +95,7 @@ def rule_text(groups: Iterable[Group], places: Iterable[Place], root: Path) -> s
         places: Where the documents are that it is made from.
         root: What their paths are given relative to, where they are below it.
     """
-    return _head(places, root) + _groups_text(groups)
+    return _head(places, root) + groups_text(groups)
 
 
 def _head(places: Iterable[Place], root: Path) -> str:
@@ -83,23 +103,32 @@ def _head(places: Iterable[Place], root: Path) -> str:
     return "\n".join([HEADER, *(f"#   {name}" for name in documents), "groups:", ""])
 
 
-def _groups_text(groups: Iterable[Group]) -> str:
-    lines = []
+def groups_text(groups: Iterable[Group]) -> str:
+    """Return groups as they stand in a rule file; empty for none."""
+    lines: list[str] = []
     for group in groups:
         lines += [f"- name: {scalar(group.name)}", f"  interval: {format_duration(group.interval)}", "  rules:"]
         lines += [_recording(rule) if isinstance(rule, Recording) else _alerting(rule) for rule in group.rules]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, ""]) if lines else ""
 
 
 def scalar(text: str) -> str:
     """Return a string as a YAML scalar on one line."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    return _quoted(text)
+    return text if is_plain(text) else _quoted(text)
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a string is written without quotes."""
+    return bool(_PLAIN.fullmatch(text)) and text.lower() not in _WORDS
+
+
+def fits_quotes(text: str) -> bool:
+    """Return whether a string can stand in single quotes, in which nothing but they are escaped."""
+    return (text.isascii() and text.isprintable()) or not _UNPRINTABLE.search(text)
 
 
 def _quoted(text: str) -> str:
-    if not (text.isascii() and text.isprintable()) and _UNPRINTABLE.search(text):
+    if not fits_quotes(text):
         return '"' + _ESCAPED.sub(lambda found: f"\\U{ord(found[0]):08x}", text) + '"'
     return "'" + text.replace("'", "''") + "'"
 

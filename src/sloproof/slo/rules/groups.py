@@ -15,8 +15,8 @@ from fractions import Fraction
 from sloproof.slo.calendar import nominal_length
 from sloproof.slo.model import AlertRow, Objective, Severity, Source
 from sloproof.slo.rules.alert_text import burn_texts, missing_texts, surplus_texts
-from sloproof.slo.rules.counting import Counting, counting_of, lookback
-from sloproof.slo.rules.expressions import number
+from sloproof.slo.rules.counting import Counting, at_steps, counting_of, lookback
+from sloproof.slo.rules.expressions import TickCounts, WindowCounts, number
 from sloproof.slo.rules.series import Names, window_text
 from sloproof.slo.rules.values import Alerting, Group, Labels, ObjectiveRules, Recording, Timing
 
@@ -25,12 +25,19 @@ MISSING_ALERT = "SloDataMissing"
 SURPLUS_ALERT = "SloCountsContradict"
 _ON = "on (sloth_id, sloth_service, sloth_slo)"
 _DAY = timedelta(days=1)
-_SECOND = timedelta(seconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+# Enough to tell a part of a window to a thousandth or two, few enough for days to cost no more than hours.
+_MOST_STEPS = 720
 _NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
-def rules_of(objective: Objective, timing: Timing) -> ObjectiveRules:
+def rules_of(objective: Objective, timing: Timing, counts: WindowCounts | TickCounts | None = None) -> ObjectiveRules:
     """Return the rule groups of an objective; none for one that the load driver's ledger answers for.
+
+    Args:
+        objective: Of any source.
+        timing: What the rules are made for.
+        counts: How its events are counted, where that is known already.
 
     Raises:
         SettingsError: One of its queries cannot be used; see `expressions.counts_of`.
@@ -38,7 +45,7 @@ def rules_of(objective: Objective, timing: Timing) -> ObjectiveRules:
     if objective.source is Source.LEDGER:
         return ObjectiveRules(objective)
     names = Names.of(objective)
-    counting = counting_of(objective, timing, names)
+    counting = counting_of(objective, timing, names, counts)
     windows: tuple[Recording | Alerting, ...] = (
         *counting.recordings,
         *_coverages(objective, counting, names, timing),
@@ -67,13 +74,18 @@ def _period_interval(counting: Counting, timing: Timing) -> timedelta:
 
 
 def _coverages(objective: Objective, counting: Counting, names: Names, timing: Timing) -> Iterator[Recording]:
-    """Yield which part of each long window there is data for."""
+    """Yield which part of each long window there is data for.
+
+    It is looked at in steps: samples of the window would be as many after an outage as without, were rules evaluated
+    more often from then on.
+    """
     for window in sorted({row.long for row in objective.rows}):
         text = window_text(window)
-        samples = number(Fraction(_ms(window), _ms(timing.interval)))
+        step = max(timing.interval, window // _MOST_STEPS // _MILLISECOND * _MILLISECOND)
+        seen = at_steps(counting.present, step, timing.interval)
         yield Recording(
             f"slo:window_coverage:ratio{text}",
-            f"clamp_max(count_over_time({counting.present}[{text}]) / {samples}, 1)",
+            f"clamp_max(count_over_time({seen}[{text}:{window_text(step)}]) / {max(1, window // step)}, 1)",
             names.labels(text),
         )
 
