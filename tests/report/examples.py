@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from sloproof.report.record import (
     ComponentRecord,
+    EndpointRecord,
     EnvironmentRecord,
     FindingRecord,
     LoadRecord,
     LogLagRecord,
+    QuantileRecord,
     QueryRecord,
     RunRecord,
     ScenarioRecord,
@@ -133,11 +135,42 @@ def traffic(seconds: int = 300, *, deaf_from: int | None = None) -> tuple[Second
                 p99_seconds=p99,
                 counted=counted,
                 counted_failed=None if counted is None else float(failed),
-                told_p50_seconds=None if counted is None or p50 is None else p50 * 1.06,
-                told_p99_seconds=None if counted is None or p99 is None else p99 * 1.12,
+                intended_p50_seconds=p50,
+                intended_p99_seconds=None if p99 is None else p99 * 1.4,
+                told_p50_above_seconds=edges(p50)[0] if counted else None,
+                told_p50_up_to_seconds=edges(p50)[1] if counted else None,
+                told_p99_above_seconds=edges(p99)[0] if counted else None,
+                told_p99_up_to_seconds=edges(p99)[1] if counted else None,
             )
         )
     return tuple(records)
+
+
+def edges(value: float | None) -> tuple[float | None, float | None]:
+    """Return the neighbouring bucket edges around a latency; None above the highest."""
+    bounds = (0.0, 0.01, 0.05, 0.1, 0.5, 1.0)
+    if value is None:
+        return None, None
+    return max(bound for bound in bounds if bound < value), min((b for b in bounds if value <= b), default=None)
+
+
+def endpoint(
+    path: str, told: float | None, *rows: tuple[float, float, float, float, float | None, float | None]
+) -> EndpointRecord:
+    """Return an endpoint: each row a quantile, from the intended start, from the send, the wait, and the two edges."""
+    return EndpointRecord(endpoint=path, timed=4033, told=told, quantiles=tuple(
+        QuantileRecord(quantile=quantile, intended_seconds=intended, sent_seconds=sent, waited_seconds=waited,
+                       told_above_seconds=above, told_up_to_seconds=up_to)
+        for quantile, intended, sent, waited, above, up_to in rows
+    ))  # fmt: skip
+
+
+AGREEING = endpoint("/api/users", 4033.0, (0.5, 0.031, 0.031, 0.0, 0.01, 0.05), (0.99, 0.3, 0.214, 0.01, 0.1, 0.5))
+# One worker, 20 ms a request: what eight clients at once wait, and what the service tells of it.
+QUEUED = endpoint("/api/echo", 4030.0, (0.5, 0.9, 0.174, 0.7, 0.01, 0.05), (0.99, 2.1, 0.71, 1.9, 0.01, 0.05))
+BEYOND = endpoint("/api/slow", 4033.0, (0.5, 1.2, 1.2, 0.0, 1.0, None), (0.99, 1.9, 1.9, 0.0, 1.0, None))
+UNTOLD = endpoint("/api/new", None, (0.5, 0.003, 0.003, 0.0, None, None), (0.99, 0.02, 0.02, 0.0, None, None))
+LONGER = endpoint("/api/users", 4033.0, (0.5, 0.031, 0.031, 0.0, 0.1, 0.5), (0.99, 0.3, 0.214, 0.01, 0.5, 1.0))
 
 
 def environment() -> EnvironmentRecord:
@@ -235,6 +268,7 @@ def _loads() -> tuple[LoadRecord, ...]:
             p50_seconds=0.031,
             p95_seconds=0.118,
             p99_seconds=p99,
+            endpoints={"usual mix": (AGREEING,), "saturation": (AGREEING, QUEUED, BEYOND, UNTOLD)}.get(name, ()),
         )
         for name, where, second, took, requests, failures, rate, achieved, unsent, p99 in (
             (

@@ -204,9 +204,10 @@ def some() -> tuple[SloRecord, ...]:
 
 def many(amount: int) -> tuple[SloRecord, ...]:
     """Return SLOs of a large house, a tenth of them in trouble."""
+    troubled, safe = (breached(), burning(), unknown()), slo()
     made = []
     for number in range(amount):
-        one = (breached, burning, unknown, slo, slo, slo, slo, slo, slo, slo)[number % 10]()
+        one = troubled[number % 10] if number % 10 < len(troubled) else safe
         made.append(
             msgspec.structs.replace(one, id=f"shop-{number}", name=f"slo-{number}", title=f"SLO {number} of the shop")
         )

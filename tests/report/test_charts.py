@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from sloproof.report.charts import charts
-from sloproof.report.drawing import Line, Mark, draw
+from sloproof.report.drawing import Band, Line, Mark, Step, draw
 from sloproof.report.record import LogLagRecord, RunRecord
-from sloproof.report.wording import number_text
+from sloproof.report.wording import ABSENT, number_text
 from tests.report.examples import BEGIN, at, failing_run, green_run, traffic
 
 
@@ -58,6 +58,55 @@ def test_a_logarithmic_scale_is_taken_only_where_it_shows_more() -> None:
     assert not draw("T", [Line("l", "x", ((0, 0.0), (1, 1000.0)))], log_allowed=True, text=number_text).is_log
 
 
+def banded(*steps: Step, points: tuple[tuple[float, float | None], ...] = ((0, 0.02), (4, 0.02))) -> list[str]:
+    """Return the paths of a band: what lies within, and its bounds."""
+    svg = str(draw("T", [Line("l", "x", points)], bands=[Band("b", "told", steps)], text=number_text).svg)
+    return re.findall(r'<path class="(?:within|bound)" d="([^"]*)"', svg)
+
+
+def test_a_band_is_drawn_from_edge_to_edge_and_never_as_a_line_between_them() -> None:
+    within, bound = banded(
+        Step(0, 1, 0.01, 0.05), Step(1, 2, 0.01, 0.05), Step(2, 3, 0.05, 0.1), Step(3.5, 4, 0.05, 0.1)
+    )
+    heights = re.findall(r"M[\d.]+ ([\d.]+)H", bound)
+
+    assert within.count("Z") == 3, "steps that meet and have the same edges are one, and a dashed line goes on"
+    assert (len(heights), len(set(heights))) == (6, 3)
+    assert bound.count("V") == 2, "upright lines stand where edges change, and nowhere else"
+    assert set(re.findall(r"V([\d.]+)H", within)) <= set(heights)
+
+
+def test_a_band_without_an_upper_edge_reaches_to_the_top_and_has_no_line_there() -> None:
+    (closed, both), (opened, one) = (banded(Step(0, 4, 0.01, high)) for high in (0.05, None))
+
+    assert (both.count("H"), one.count("H")) == (2, 1)
+    assert float(opened.split()[1].partition("H")[0]) <= float(closed.split()[1].partition("H")[0])
+
+
+def test_a_band_from_0_has_no_line_at_its_bottom_and_none_outside_the_time_drawn() -> None:
+    _, bound = banded(Step(-9, 2, 0.0, 0.05), Step(8, 9, 0.01, 0.05))
+
+    assert bound.count("H") == 1
+
+
+def test_a_histogram_is_never_given_as_one_number() -> None:
+    p99 = next(chart for chart in charts(green_run(2, 60)) if chart.slug == "p99")
+
+    told = {row[3] for row in p99.rows}
+    assert p99.header[3] == "service, between bucket edges"
+    assert told == {"100 to 500 ms", ABSENT}
+
+
+def test_of_many_seconds_the_band_holds_the_highest() -> None:
+    """The highest of values, each within edges of its own, lies between the highest of the lower and of the upper."""
+    p99 = next(chart for chart in charts(green_run(2, 7200)) if chart.slug == "p99")
+    opened = [row[3] for row in p99.rows if row[3].startswith("above")]
+
+    assert opened
+    assert set(opened) == {"above 1 s"}
+    assert "where the band is open above" in p99.note
+
+
 def test_odd_series_can_be_drawn() -> None:
     for values in ((), (None,), (0.0,), (0.0, 0.0), (5.0,), (1e-9, 2e-9), (1e12, 2.0)):
         assert drawn(*values, log_allowed=True).startswith("<svg ")
@@ -75,11 +124,12 @@ def test_marks_too_close_together_share_a_line() -> None:
 
 
 def test_ledger_and_prometheus_are_drawn_side_by_side_with_strokes_of_their_own() -> None:
-    rate, errors, latency, lag = charts(failing_run())
+    rate, errors, p99, p50, lag = charts(failing_run())
 
-    assert [chart.slug for chart in (rate, errors, latency, lag)] == ["rate", "errors", "latency", "lag"]
+    assert [chart.slug for chart in (rate, errors, p99, p50, lag)] == ["rate", "errors", "p99", "p50", "lag"]
     assert rate.lines == (("sent (ledger)", "ledger"), ("counted (Prometheus)", "told"))
-    assert len({stroke for _, stroke in latency.lines}) == 4
+    assert (rate.bands, p99.bands) == ((), (("service, between bucket edges", "told"),))
+    assert len({stroke for _, stroke in p99.lines}) == 2
 
 
 def test_seconds_without_a_sample_are_shaded_and_said() -> None:

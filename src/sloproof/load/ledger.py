@@ -65,6 +65,8 @@ class Second:
         failed: Those of them that failed or were answered with a 5xx.
         p50: Median from send to last byte; None where nothing was answered or timed out.
         p99: The same for the 99th percentile.
+        intended_p50: The median from the instant the schedule wanted a request sent.
+        intended_p99: The same for the 99th percentile.
     """
 
     at: datetime
@@ -72,6 +74,8 @@ class Second:
     failed: int
     p50: timedelta | None
     p99: timedelta | None
+    intended_p50: timedelta | None = None
+    intended_p99: timedelta | None = None
 
 
 class Cell(NamedTuple):
@@ -220,6 +224,7 @@ class Ledger:
         sent: Counter[int] = Counter()
         failed: Counter[int] = Counter()
         durations: dict[int, array[int]] = {}
+        intended: dict[int, array[int]] = {}
         for entries in self._scan(_Filter(window), load):
             for one in entries:
                 if one.failure == "unsent":
@@ -230,13 +235,15 @@ class Ledger:
                     failed[second] += 1
                 if one.failure in {"", "timeout"}:
                     durations.setdefault(second, array("q")).append(one.duration_ns)
+                    intended.setdefault(second, array("q")).append(one.end_ns - one.intended_ns)
         if not sent:
             return ()
         seconds = []
         for second in range(min(sent), max(sent) + 1):
-            values = sorted(durations.get(second, ()))
             at = instant_from_ns(second * NANOSECONDS)
-            seconds.append(Second(at, sent[second], failed[second], _quantile(values, 0.5), _quantile(values, 0.99)))
+            both = [sorted(of.get(second, ())) for of in (durations, intended)]
+            quantiles = (_quantile(values, q) for values in both for q in (0.5, 0.99))
+            seconds.append(Second(at, sent[second], failed[second], *quantiles))
         return tuple(seconds)
 
     def _files(self, wanted: _Filter, load: str | None) -> Iterator[LedgerFile]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from sloproof.errors import SloproofError
 from sloproof.load.ledger import Ledger
 from sloproof.model import Window
+from sloproof.plugin.run_latency import Edges, LatencyViews, edges_by_second
 from sloproof.plugin.session import RunSession
 from sloproof.report.record import (
     ComponentRecord,
@@ -65,6 +65,7 @@ def _slos(session: RunSession) -> tuple[SloRecord, ...]:
 
 def _loads(session: RunSession) -> tuple[LoadRecord, ...]:
     records = []
+    views = _views(session)
     for scenario, load in session.loads:
         quantiles = [load.ledger.quantile(q) for q in (0.5, 0.95, 0.99)]
         p50, p95, p99 = (None if one is None else one.total_seconds() for one in quantiles)
@@ -82,9 +83,18 @@ def _loads(session: RunSession) -> tuple[LoadRecord, ...]:
                 p50_seconds=p50,
                 p95_seconds=p95,
                 p99_seconds=p99,
+                endpoints=() if views is None else views.of(load.window),
             )
         )
     return tuple(records)
+
+
+def _views(session: RunSession) -> LatencyViews | None:
+    if session.harness is None:
+        return None
+    names, job = session.settings.metrics.latency, f'job="{session.settings.service.name}"'
+    harness = session.harness
+    return LatencyViews(harness.clients.prometheus, names, job, harness.ledger, session.anchors)
 
 
 def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
@@ -95,21 +105,30 @@ def _traffic(session: RunSession, now: datetime) -> tuple[SecondRecord, ...]:
     # Whole seconds, as the ledger's are.
     window = Window(session.started.replace(microsecond=0), now)
     counted, failed = _counted(session, window)
-    told = [_told_quantile(session, window, quantile) for quantile in (0.5, 0.99)]
-    return tuple(
-        SecondRecord(
-            at=one.at.isoformat(),
-            sent=one.sent,
-            failed=one.failed,
-            p50_seconds=None if one.p50 is None else one.p50.total_seconds(),
-            p99_seconds=None if one.p99 is None else one.p99.total_seconds(),
-            counted=counted.get(int(one.at.timestamp())),
-            counted_failed=failed.get(int(one.at.timestamp())),
-            told_p50_seconds=told[0].get(int(one.at.timestamp())),
-            told_p99_seconds=told[1].get(int(one.at.timestamp())),
+    p50, p99 = _told_edges(session, window)
+    records = []
+    for one in seconds:
+        second = int(one.at.timestamp())
+        p50_above, p50_up_to = p50.get(second, (None, None))
+        p99_above, p99_up_to = p99.get(second, (None, None))
+        records.append(
+            SecondRecord(
+                at=one.at.isoformat(),
+                sent=one.sent,
+                failed=one.failed,
+                p50_seconds=_seconds(one.p50),
+                p99_seconds=_seconds(one.p99),
+                intended_p50_seconds=_seconds(one.intended_p50),
+                intended_p99_seconds=_seconds(one.intended_p99),
+                counted=counted.get(second),
+                counted_failed=failed.get(second),
+                told_p50_above_seconds=p50_above,
+                told_p50_up_to_seconds=p50_up_to,
+                told_p99_above_seconds=p99_above,
+                told_p99_up_to_seconds=p99_up_to,
+            )
         )
-        for one in seconds
-    )
+    return tuple(records)
 
 
 def _counted(session: RunSession, window: Window) -> tuple[dict[int, float], dict[int, float]]:
@@ -133,25 +152,13 @@ def _counted(session: RunSession, window: Window) -> tuple[dict[int, float], dic
     return answers[0], answers[1]
 
 
-def _told_quantile(session: RunSession, window: Window, quantile: float) -> dict[int, float]:
-    """Return what the histogram's buckets make of a latency quantile in each second, by Unix second."""
+def _told_edges(session: RunSession, window: Window) -> Sequence[Mapping[int, Edges]]:
+    """Return between which bucket edges the histogram puts median and 99th percentile in each second."""
     names = session.settings.metrics.latency
     if names is None or session.harness is None:
-        return {}
+        return {}, {}
     job = f'job="{session.settings.service.name}"'
-    rate = f"sum by (le) (rate({names.name}_bucket{{{job}}}[2s]))"
-    try:
-        found = session.harness.clients.prometheus.query_range(
-            f"histogram_quantile({quantile}, {rate})", window, timedelta(seconds=1)
-        ).series
-    except SloproofError:
-        return {}
-    return {
-        int(sample.time.timestamp()) - 1: sample.value
-        for series in found
-        for sample in series.samples
-        if math.isfinite(sample.value)
-    }
+    return edges_by_second(session.harness.clients.prometheus, names, job, window, (0.5, 0.99))
 
 
 def _environment(session: RunSession) -> EnvironmentRecord | None:

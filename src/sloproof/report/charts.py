@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sloproof.report.drawing import Line, Mark, draw
+from sloproof.report.drawing import Band, Line, Mark, Step, draw
 from sloproof.report.series import Bins, Fold, Point, bins_over, thinned
-from sloproof.report.wording import instant, number_text, seconds_text, tick_text
+from sloproof.report.wording import bracket_text, instant, number_text, seconds_text, tick_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from markupsafe import Markup
 
     from sloproof.report.record import RunRecord, SecondRecord
 
 _OWN = frozenset({"ledger", "ledger-low"})
-_TOLD = frozenset({"told", "told-low"})
+_TOLD = frozenset({"told"})
+
+_Value = Callable[["SecondRecord"], "float | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Chart:
         slug: Its id on the page.
         title: What is drawn, with the unit.
         lines: The legend: name of a line and the class of its stroke.
+        bands: The same of bands.
         has_gaps: Whether it shades where Prometheus has no sample.
         svg: The drawing.
         note: What a reader must know to trust it: scale, thinning.
@@ -44,19 +48,24 @@ class Chart:
     note: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    bands: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a chart of the traffic is made of: a line is its name, its stroke and where its value is found."""
+    """What a chart of the traffic is made of: a line is its name, its stroke and where its value is found.
+
+    `band` is the name of what is known by its bounds alone, and where those are found.
+    """
 
     slug: str
     title: str
     fold: Fold
-    lines: tuple[tuple[str, str, Callable[[SecondRecord], float | None]], ...]
+    lines: tuple[tuple[str, str, _Value], ...]
     text: Callable[[float | None], str]
     tick: Callable[[float], str] = number_text
     log_allowed: bool = False
+    band: tuple[str, _Value, _Value] | None = None
 
 
 _PLANS = (
@@ -68,12 +77,18 @@ _PLANS = (
         ("failed (ledger)", "ledger", lambda one: float(one.failed)),
         ("counted as 5xx (Prometheus)", "told", lambda one: one.counted_failed),
     ), number_text),
-    _Plan("latency", "Latency", "max", (
-        ("p99 (ledger)", "ledger", lambda one: one.p99_seconds),
-        ("p50 (ledger)", "ledger-low", lambda one: one.p50_seconds),
-        ("p99 (Prometheus)", "told", lambda one: one.told_p99_seconds),
-        ("p50 (Prometheus)", "told-low", lambda one: one.told_p50_seconds),
-    ), seconds_text, tick_text, log_allowed=True),
+    _Plan("p99", "Latency, p99", "max", (
+        ("client, from the send", "ledger", lambda one: one.p99_seconds),
+        ("client, from the intended start", "ledger-low", lambda one: one.intended_p99_seconds),
+    ), seconds_text, tick_text, log_allowed=True, band=(
+        "service, between bucket edges", lambda one: one.told_p99_above_seconds, lambda one: one.told_p99_up_to_seconds,
+    )),
+    _Plan("p50", "Latency, p50", "max", (
+        ("client, from the send", "ledger", lambda one: one.p50_seconds),
+        ("client, from the intended start", "ledger-low", lambda one: one.intended_p50_seconds),
+    ), seconds_text, tick_text, log_allowed=True, band=(
+        "service, between bucket edges", lambda one: one.told_p50_above_seconds, lambda one: one.told_p50_up_to_seconds,
+    )),
 )  # fmt: skip
 
 
@@ -103,30 +118,65 @@ def _traffic_chart(
         for name, stroke, value in plan.lines
     ]
     lines = [line for line in every if any(value is not None for _, value in line.points)]
+    band = _band(plan, seconds, bins) if plan.band else None
     absent = [line.name for line in every if line not in lines]
-    gaps = _gaps(
-        [line for line in lines if line.stroke in _OWN], [line for line in lines if line.stroke in _TOLD], bins
-    )
-    drawing = draw(plan.title, lines, marks, gaps, log_allowed=plan.log_allowed, text=plan.tick)
+    absent += [band.name] if band is not None and not band.steps else []
+    bands = [band] if band is not None and band.steps else []
+    own = [line for line in lines if line.stroke in _OWN]
+    gaps = _gaps(own, [line for line in lines if line.stroke in _TOLD], bands, bins)
+    drawing = draw(plan.title, lines, marks, gaps, bands=bands, log_allowed=plan.log_allowed, text=plan.tick)
     notes = ["logarithmic scale"] if drawing.is_log else []
+    if bands:
+        notes.append("buckets are read at scrapes, so that a second's band holds a part of its neighbour's requests")
+    if any(step.high is None for each in bands for step in each.steps):
+        notes.append("where the band is open above, the value is beyond the highest bucket edge")
     if bins.width > 1:
         notes.append(f"one point is the {plan.fold} of {bins.width:.0f} s")
     if absent:
         notes.append(f"no sample of {', '.join(absent)}")
+    steps = {step.begin: step for each in bands for step in each.steps}
+    half = bins.width / 2
     rows = [
-        (_clock(at), *(plan.text(line.points[place][1]) for line in lines))
+        (
+            _clock(at),
+            *(plan.text(line.points[place][1]) for line in lines),
+            *([_bounds(steps.get(at - half))] if bands else []),
+        )
         for place, (at, _) in enumerate(bins.fold((), "max"))
     ]
     return Chart(
         slug=plan.slug,
         title=plan.title,
         lines=_legend(lines),
+        bands=_legend(bands),
         has_gaps=bool(gaps),
         svg=drawing.svg,
         note=_sentence(notes),
-        header=("time (UTC)", *(line.name for line in lines)),
+        header=("time (UTC)", *(line.name for line in lines), *(each.name for each in bands)),
         rows=tuple(rows),
     )
+
+
+def _band(plan: _Plan, seconds: Sequence[tuple[float, SecondRecord]], bins: Bins) -> Band:
+    """Return what a histogram tells; of many seconds, the bounds that the highest of their values lies between."""
+    assert plan.band is not None
+    name, lower, upper = plan.band
+    told = [(at, lower(one), upper(one)) for at, one in seconds]
+    lows = bins.fold(((at, low) for at, low, _ in told), "max")
+    highs = bins.fold(((at, high) for at, low, high in told if low is not None), "max")
+    beyond = bins.fold(((at, low if high is None else None) for at, low, high in told), "max")
+    half = bins.width / 2
+    return Band(name, "told", tuple(
+        Step(at - half, at + half, low, None if open_low is not None else high)
+        for (at, low), (_, high), (_, open_low) in zip(lows, highs, beyond, strict=True)
+        if low is not None
+    ))  # fmt: skip
+
+
+def _bounds(step: Step | None) -> str:
+    if step is None:
+        return seconds_text(None)
+    return bracket_text(step.low, step.high)
 
 
 def _lag_chart(lags: Sequence[Point], marks: Sequence[Mark], times: Sequence[float]) -> Chart:
@@ -150,15 +200,18 @@ def _lag_chart(lags: Sequence[Point], marks: Sequence[Mark], times: Sequence[flo
     )
 
 
-def _gaps(own: Sequence[Line], told: Sequence[Line], bins: Bins) -> tuple[tuple[float, float], ...]:
+def _gaps(
+    own: Sequence[Line], told: Sequence[Line], bands: Sequence[Band], bins: Bins
+) -> tuple[tuple[float, float], ...]:
     """Return the stretches in which the driver knows a value and Prometheus none, neighbours joined."""
-    if not told:
+    if not told and not bands:
         return ()
+    covered = {step.begin + bins.width / 2 for band in bands for step in band.steps}
     gaps: list[tuple[float, float]] = []
     for place in range(bins.count):
         at = bins.start + place * bins.width
         known = any(line.points[place][1] is not None for line in own)
-        if not known or any(line.points[place][1] is not None for line in told):
+        if not known or at in covered or any(line.points[place][1] is not None for line in told):
             continue
         if gaps and gaps[-1][1] == at:
             gaps[-1] = (gaps[-1][0], at + bins.width)
@@ -167,7 +220,7 @@ def _gaps(own: Sequence[Line], told: Sequence[Line], bins: Bins) -> tuple[tuple[
     return tuple(gaps)
 
 
-def _legend(lines: Iterable[Line]) -> tuple[tuple[str, str], ...]:
+def _legend(lines: Iterable[Line | Band]) -> tuple[tuple[str, str], ...]:
     return tuple((line.name, line.stroke) for line in lines)
 
 

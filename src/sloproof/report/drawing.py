@@ -22,7 +22,7 @@ from pygal.style import Style
 from sloproof.report.series import Point, log_ticks, ticks, time_ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # pygal leaves a finder for its plug-ins behind, of a kind that Python 3.11 warns of at every later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("pygal")]
@@ -48,6 +48,25 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """From when to when (Unix seconds) a value lies above one bound and up to another; None: no upper bound."""
+
+    begin: float
+    end: float
+    low: float
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where a value lies that is known by its bounds alone: its name, the class of its fill, and its steps in order."""
+
+    name: str
+    stroke: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """An instant (Unix seconds) to point out, and the number that stands there."""
 
@@ -69,6 +88,7 @@ def draw(
     marks: Sequence[Mark] = (),
     gaps: Sequence[tuple[float, float]] = (),
     *,
+    bands: Sequence[Band] = (),
     log_allowed: bool = False,
     text: Callable[[float], str],
     span: Sequence[float] = (),
@@ -84,6 +104,7 @@ def draw(
         lines: Drawn in this order, the first at the bottom.
         marks: Upright lines with a number; those outside the time drawn are left out.
         gaps: Stretches of time to shade, behind all else: where something did not tell.
+        bands: Drawn below the lines; one without an upper bound reaches to the top.
         log_allowed: Take a logarithmic scale where the values span far enough and none is 0.
         text: Words a value for the axis.
         span: Further instants that the time axis must cover.
@@ -93,6 +114,8 @@ def draw(
         height: Of the drawing, in its own units; its width is 520.
     """
     values = [value for line in lines for _, value in line.points if value is not None]
+    bounds = [step.high or step.low for band in bands for step in band.steps]
+    values += [bound for bound in bounds if bound > 0]
     times = [at for line in lines for at, _ in line.points] + list(span)
     start = min(times, default=0.0)
     end = max(max(times, default=1.0), start + 1)
@@ -129,6 +152,8 @@ def draw(
             plot.remove(group)
         _add_gaps(plot, chart.view, [(max(first, start), min(last, end)) for first, last in gaps], (low, high))
         _add_marks(plot, chart.view, [mark for mark in marks if start <= mark.at <= end], (low, high))
+        for band in bands:
+            _add_band(plot, chart.view, band, scale, (low, high), (start, end))
         for line in lines:
             points = [(at, None if value is None else scale(value)) for at, value in line.points]
             group = ET.SubElement(plot, "g", {"class": f"line-{line.stroke}"})
@@ -186,6 +211,44 @@ def _path(points: Sequence[Point], view: Any) -> str:
             words.append(f"M{run[0]}L{' '.join(run[1:] or run)}")
         run = []
     return "".join(words)
+
+
+def _add_band(
+    plot: ET.Element, view: Any, band: Band, scale: Callable[[float], float], heights: tuple[float, float],
+    ends: tuple[float, float],
+) -> None:  # fmt: skip
+    """Draw what lies between the bounds, and each bound where there is one; steps that meet are one outline."""
+    fills, edges = [], []
+    last: tuple[float, tuple[float, float]] | None = None  # where the step before ends, and its heights
+    for step in _joined(band.steps):
+        left, right = (view.x(min(max(at, ends[0]), ends[1])) for at in (step.begin, step.end))
+        if right <= left:
+            continue
+        bottom = view.y(max(scale(step.low), heights[0]) if step.low > 0 else heights[0])
+        top = view.y(heights[1] if step.high is None else min(scale(step.high), heights[1]))
+        fills.append(f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}Z")
+        bounds = ((top, step.high is not None), (bottom, step.low > 0))
+        edges += [f"M{left:.1f} {y:.1f}H{right:.1f}" for y, is_bound in bounds if is_bound]
+        if last is not None and last[0] >= step.begin:
+            edges += [f"M{left:.1f} {old:.1f}V{y:.1f}" for old, (y, _) in zip(last[1], bounds, strict=True) if old != y]
+        last = (step.end, (top, bottom))
+    group = ET.SubElement(plot, "g", {"class": f"band-{band.stroke}"})
+    ET.SubElement(group, "path", {"class": "within", "d": "".join(fills)})
+    ET.SubElement(group, "path", {"class": "bound", "d": "".join(edges)})
+
+
+def _joined(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps with those as one that meet and have the same bounds: a dashed line must not begin anew at each."""
+    last: Step | None = None
+    for step in steps:
+        if last is not None and (last.end, last.low, last.high) == (step.begin, step.low, step.high):
+            last = Step(last.begin, step.end, step.low, step.high)
+            continue
+        if last is not None:
+            yield last
+        last = step
+    if last is not None:
+        yield last
 
 
 def _add_gaps(plot: ET.Element, view: Any, gaps: Sequence[tuple[float, float]], heights: tuple[float, float]) -> None:

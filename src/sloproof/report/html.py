@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from sloproof.report.charts import charts
 from sloproof.report.drawing import Mark
+from sloproof.report.latency_page import MOST_LOADS, latency_views
 from sloproof.report.slo_page import MOST_CARDS, least_size, slo_filters, slo_values
 from sloproof.report.summary import Failure, Summary, summarise
 from sloproof.report.wording import (
@@ -82,6 +83,8 @@ def page(record: RunRecord) -> str:
         "record": record,
         "summary": summary,
         "charts": charts(record, _marks(summary)),
+        "latency": latency_views(record.loads),
+        "most_latency": MOST_LOADS,
         "style": Markup(style),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - a file of this package
         "policy": _policy(style, script),

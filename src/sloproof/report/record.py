@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class QueryRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +68,11 @@ class ScenarioRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecondRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One second of traffic: as the driver did it, and as Prometheus tells it (None where it has no sample).
+    """One second of traffic: as the driver did it, and as Prometheus tells it (null where it has no sample).
 
-    `counted` and `counted_failed` are requests of that second; `told_p50_seconds` and `told_p99_seconds` are what a
-    histogram's buckets make of its latencies.
+    `counted` and `counted_failed` are requests of that second. The client's quantiles are latencies that occurred, from
+    the send and from the intended start. A histogram's lie above `told_..._above_seconds` and up to
+    `told_..._up_to_seconds`, two neighbouring bucket edges; the second is null above the highest finite edge.
     """
 
     at: str
@@ -79,14 +80,54 @@ class SecondRecord(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     p50_seconds: float | None
     p99_seconds: float | None
+    intended_p50_seconds: float | None = None
+    intended_p99_seconds: float | None = None
     counted: float | None = None
     counted_failed: float | None = None
-    told_p50_seconds: float | None = None
-    told_p99_seconds: float | None = None
+    told_p50_above_seconds: float | None = None
+    told_p50_up_to_seconds: float | None = None
+    told_p99_above_seconds: float | None = None
+    told_p99_up_to_seconds: float | None = None
+
+
+class QuantileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A latency quantile of the requests to one endpoint, by the client's clock and by the service's histogram.
+
+    Attributes:
+        quantile: Between 0 and 1.
+        intended_seconds: From the instant the schedule wanted a request sent; a latency that occurred.
+        sent_seconds: From the send; the same.
+        waited_seconds: The same quantile of the waits from the intended instant to the send.
+        told_above_seconds: Lower edge of the bucket that holds the histogram's quantile; null where it has none.
+        told_up_to_seconds: Upper edge of it; null above the highest finite one.
+    """
+
+    quantile: float
+    intended_seconds: float
+    sent_seconds: float
+    waited_seconds: float
+    told_above_seconds: float | None = None
+    told_up_to_seconds: float | None = None
+
+
+class EndpointRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency of one endpoint while a load ran, as its clients felt it and as the service tells.
+
+    `timed` is how many requests the client timed, whoever sent them; `told` how many the histogram did in the same
+    stretch, null where it was not asked or began anew.
+    """
+
+    endpoint: str
+    timed: int
+    told: float | None
+    quantiles: tuple[QuantileRecord, ...]
 
 
 class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One load of the run. `failures` is by kind: `timeout`, `refused`, `http_5xx` and so on."""
+    """One load of the run. `failures` is by kind: `timeout`, `refused`, `http_5xx` and so on.
+
+    `endpoints` is over the stretch between the two anchors around the load.
+    """
 
     name: str
     scenario: str
@@ -100,6 +141,7 @@ class LoadRecord(msgspec.Struct, frozen=True, kw_only=True):
     p50_seconds: float | None
     p95_seconds: float | None
     p99_seconds: float | None
+    endpoints: tuple[EndpointRecord, ...] = ()
 
 
 class LogLagRecord(msgspec.Struct, frozen=True, kw_only=True):

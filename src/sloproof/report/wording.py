@@ -121,6 +121,22 @@ def seconds_text(seconds: float | None) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= _SHORT_ENOUGH or not seconds else f"{milliseconds:.2g} ms"
 
 
+def bracket_text(low: float, high: float | None) -> str:
+    """Return the bounds of a duration: `10 to 50 ms`, `500 ms to 1.00 s`, `above 5.00 s`, `up to 10 ms`."""
+    if high is None:
+        return f"above {edge_text(low)}"
+    if not low:
+        return f"up to {edge_text(high)}"
+    first, last = edge_text(low), edge_text(high)
+    number, _, unit = first.rpartition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
+
+
+def edge_text(seconds: float) -> str:
+    """Return a bound as it is set, in as many digits as it has up to six: `250 ms`, `2.5 s`."""
+    return f"{seconds:.6g} s" if seconds >= 1 else f"{seconds * 1000:.6g} ms"
+
+
 def tick_text(seconds: float) -> str:
     """Return a round duration for an axis: `0`, `20 ms`, `1 s`, `0.5 ms`."""
     if not seconds:
