@@ -196,6 +196,7 @@ def test_features_of_a_folder_are_found_beside_tests(pytester: pytest.Pytester) 
     pytester.runpytest_inprocess().assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_a_project_of_strict_settings_and_locust_is_quiet(pytester: pytest.Pytester) -> None:
     """Locust brings a pytest plugin of its own; with warnings as errors, neither minds the other."""
     write(pytester, good=GOOD)

@@ -24,7 +24,7 @@ from tests.slo.objectives import objective
 
 COUNTED = 'sum(requests_total{job="api"}) - sum(requests_total{job="api"} offset 1s)'
 FAILED = 'sum(requests_total{job="api", status=~"5.."}) - sum(requests_total{job="api", status=~"5.."} offset 1s)'
-MEDIAN = 'histogram_quantile(0.5, sum by (le) (rate(latency_seconds_bucket{job="api"}[2s])))'
+BUCKETS = 'sum by (le) (latency_seconds_bucket{job="api"}) - sum by (le) (latency_seconds_bucket{job="api"} offset 1s)'
 
 
 @pytest.fixture
@@ -96,12 +96,14 @@ def traffic(session: RunSession, stored: dict[str, Series], silence: Unavailable
 def test_second_tells_what_was_sent_and_what_was_counted_in_it(session: RunSession) -> None:
     """The value at the end of a second tells of that second."""
     record = traffic(session, {
-        COUNTED: series({0: 9, 1: 2, 2: -3}), FAILED: series({1: 1}), MEDIAN: series({1: 0.01, 2: math.nan}),
+        COUNTED: series({0: 9, 1: 2, 2: -3}), FAILED: series({1: 1}), BUCKETS: series({1: 2, 2: math.nan}, le="+Inf"),
     })  # fmt: skip
     first, second = record.traffic
-    assert (first.sent, first.failed, first.counted, first.counted_failed, first.told_p50_seconds) == (2, 1, 2, 1, 0.01)
+    assert (first.sent, first.failed, first.counted, first.counted_failed) == (2, 1, 2, 1)
+    assert (first.p99_seconds, first.intended_p99_seconds) == (0.01, 0.01)
+    assert (first.told_p50_above_seconds, first.told_p50_up_to_seconds) == (0.0, None)
     assert (second.sent, second.failed, second.counted, second.counted_failed) == (1, 1, 0, None)
-    assert (second.told_p50_seconds, second.told_p99_seconds) == (None, None)
+    assert (second.told_p50_above_seconds, second.told_p99_above_seconds) == (None, None)
 
 
 def test_prometheus_that_does_not_answer_leaves_its_columns_empty(session: RunSession) -> None:

@@ -168,6 +168,38 @@ def test_an_environment_that_nobody_knows_is_refused_before_anything_runs(pytest
     result.stdout.no_fnmatch_line("*passed*")
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("\n[tool.sloproof.typo]\n", "*unknown field `typo`*"),
+        ("\n[tool.sloproof.load]\ntimeout_seconds = -1\n", "*load.timeout_seconds*"),
+        ("\nno = TOML\n", "*pyproject.toml: Invalid value*"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_runs(
+    pytester: pytest.Pytester, wrong: str, told: str, workers: tuple[str, ...]
+) -> None:
+    project(pytester, f=scenarios("it holds"))
+    with (pytester.path / "pyproject.toml").open("a") as table:
+        table.write(wrong)
+
+    result = pytester.runpytest_subprocess("features", *workers)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    assert "Traceback" not in f"{result.stdout}{result.stderr}"
+    result.stdout.no_fnmatch_line("*passed*")
+
+
+def test_wrong_settings_do_not_bar_a_run_without_scenarios(pytester: pytest.Pytester) -> None:
+    project(pytester, f=scenarios("it holds"))
+    (pytester.path / "pyproject.toml").write_text(f"{TABLE}\n[tool.sloproof.typo]\n")
+    pytester.makepyfile(test_it="def test_it(): pass")
+
+    pytester.runpytest_subprocess("test_it.py").assert_outcomes(passed=1)
+
+
 def test_reusing_an_environment_that_is_not_there_is_refused(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

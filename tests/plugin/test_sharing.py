@@ -171,7 +171,7 @@ def test_settings_that_are_wrong_refuse_the_run_before_there_is_a_worker(shop: p
     result = shop.runpytest_subprocess("features", "-n", "2", "--env-shared")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR, str(result.stdout)
-    result.stderr.fnmatch_lines(["*--env-shared: *smoke*"])
+    result.stderr.fnmatch_lines(["ERROR: *smoke*"])
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def scenario(verdict: str = "pass") -> ScenarioRecord:
 def second(place: int, sent: int, counted: float | None) -> SecondRecord:
     return SecondRecord(
         at=after(place).isoformat(), sent=sent, failed=1, p50_seconds=0.1, p99_seconds=0.2, counted=counted,
-        counted_failed=1.0, told_p50_seconds=0.1, told_p99_seconds=0.2,
+        counted_failed=1.0, told_p50_above_seconds=0.1, told_p99_above_seconds=0.2,
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_traffic_adds_up_and_a_quantile_of_two_services_is_none(controller: Cont
 
     record = both(controller, first, other)
 
-    told = [(one.sent, one.failed, one.counted, one.p50_seconds, one.told_p99_seconds) for one in record.traffic]
+    told = [(one.sent, one.failed, one.counted, one.p50_seconds, one.told_p99_above_seconds) for one in record.traffic]
     assert told == [(5, 1, 5.0, 0.1, 0.2), (10, 2, 9.0, None, None), (4, 1, None, 0.1, 0.2)]
 
 
@@ -171,7 +171,7 @@ def test_what_one_environment_counted_is_taken_once_though_all_workers_tell_of_i
 
     told = [(one.sent, one.failed, one.counted, one.counted_failed) for one in record.traffic]
     assert told == [(8, 2, 8.0, 1.0), (7, 1, 7.0, 1.0), (4, 1, None, 1.0)]
-    assert (record.traffic[0].p50_seconds, record.traffic[0].told_p50_seconds) == (None, 0.1)
+    assert (record.traffic[0].p50_seconds, record.traffic[0].told_p50_above_seconds) == (None, 0.1)
 
 
 def test_what_one_worker_was_told_of_one_environment_is_known(sharing: Controller) -> None:

@@ -19,6 +19,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Make ready to hear from workers, where there are going to be some (pytest-xdist)."""
     if session.config.pluginmanager.hasplugin("dsession"):
         refuse_shared(session.config)
+        # A worker's refusal would be taken for its crash.
+        running.required_settings(session.config)
         now = datetime.now(UTC)
         run_id = new_run_id(now)
         shared = start_shared(session.config, run_id)

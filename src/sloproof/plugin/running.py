@@ -70,18 +70,29 @@ _ENDS_HERE = "the run ends here: "
 _FATAL = (ComponentExitedError, EnvironmentStartError, ToolError)
 
 
+def required_settings(config: pytest.Config) -> Settings:
+    """Return the project's settings.
+
+    Raises:
+        UsageError: They are wrong.
+    """
+    try:
+        return load_settings(config.rootpath)
+    except SettingsError as error:
+        raise pytest.UsageError(f"{error}\nnothing was started") from None
+
+
 def begin(session: pytest.Session) -> None:
-    """Make the run if there are scenarios to run; nothing is started yet."""
+    """Make the run if there are scenarios to run; nothing is started yet.
+
+    Raises:
+        UsageError: The project's table is wrong.
+    """
     config = session.config
     if config.option.collectonly or not collected_features(config) or SESSION in config.stash:
         return
     options = read_options(config)
-    try:
-        settings = load_settings(config.rootpath)
-    except SettingsError as error:
-        # Scenarios that need no environment run all the same; the first that does is told.
-        config.stash[REFUSAL] = error
-        return
+    settings = required_settings(config)
     if "kubernetes" in CAPABILITIES_OF.get(options.environment, ()):
         settings = settings.in_cluster()
     take_running(config, settings, options)
