@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -25,6 +26,13 @@ hypothesis.settings.load_profile("sloproof")
 def pytest_configure(config: pytest.Config) -> None:
     """Give tests that start real programs one more try."""
     config.pluginmanager.register(SecondTry(config))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Spare the collector all that was imported and collected: runs of pytest within a test collect many times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

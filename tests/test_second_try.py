@@ -38,7 +38,7 @@ def _project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("_project")
-@pytest.mark.parametrize("options", [(), ("-n", "1")])
+@pytest.mark.parametrize("options", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)])
 def test_slow_test_that_fails_is_tried_again_and_told_of(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     result = pytester.runpytest_inprocess(*options, "-p", "no:cacheprovider")
     # What fails twice fails, and a quick test has one try.

@@ -55,7 +55,7 @@ def test_down_after_the_death_of_the_supervisor_ends_what_it_left(
         left.stdout.readline()
 
         assert down.run(argparse.Namespace()) == 0
-        assert left.wait(5) == -9
+        assert left.wait(60) == -9
 
     said = capsys.readouterr().out
     assert said == f"the environment is gone already\nended and removed what was left of a killed run: {run_dir}\n"

@@ -11,6 +11,7 @@ from tests.plugin.project import GOOD, write
 from tests.test_settings import GOOD as TABLE
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow  # real processes
 
 MANY = """
 Feature: Many

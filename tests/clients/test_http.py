@@ -12,6 +12,7 @@ import requests
 from sloproof.clients._http import Http
 from sloproof.errors import QueryError, SettingsError, UnavailableError
 from tests.clients.recorded import Answer, Asked, always, http, json_of
+from tests.load.server import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +144,7 @@ def test_http_keeps_no_cookie_between_questions() -> None:
 def test_http_never_uses_a_connection_again_that_it_asked_to_close() -> None:
     """The server does not announce that it will close, nor has it closed yet: only the asking counts."""
     with _server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", times=2, hold=True) as (url, seen):
-        server = Http(url, timeout=timedelta(seconds=2))
+        server = Http(url, timeout=timedelta(seconds=60))
         for _ in range(2):
             assert server.request("GET", "/x", headers={"Connection": "close"}).body == b"{}"
     assert len(seen) == 2
@@ -158,21 +159,21 @@ def test_http_is_ready_only_for_200() -> None:
     assert always(json_of({})).is_ready("/ready")
     assert not always(Answer("", 204)).is_ready("/ready")
     assert not always(Answer("", 503)).is_ready("/ready")
-    assert not Http(f"http://127.0.0.1:{_closed_port()}").is_ready("/ready")
+    assert not Http(f"http://127.0.0.1:{closed_port()}").is_ready("/ready")
 
 
 def test_http_tells_refused_timeout_reset_and_no_route_apart() -> None:
     """Against real sockets: what the kernel does is what the words must mean."""
-    assert _kind(f"http://127.0.0.1:{_closed_port()}") == "refused"
+    assert _kind(f"http://127.0.0.1:{closed_port()}") == "refused"
     assert _kind("http://nowhere.invalid") == "connect"
     with _server(None) as (url, _):
-        assert _kind(url) == "timeout"
+        assert _kind(url, 0.15) == "timeout"
     with _server(b"") as (url, _):
         assert _kind(url) == "reset"
     with _server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf") as (url, _):
         assert _kind(url) == "reset"
     with _server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", hold=True) as (url, _):
-        assert _kind(url) == "timeout"
+        assert _kind(url, 0.15) == "timeout"
     with _server(b"not http at all\r\n\r\n") as (url, _):
         assert _kind(url) in {"protocol", "connect", "reset"}
 
@@ -191,17 +192,11 @@ def test_http_waits_as_long_as_a_single_request_says() -> None:
     assert [asked.options["timeout"] for asked in transport.asked] == [3.0, 0.5]
 
 
-def _kind(url: str) -> str:
+def _kind(url: str, seconds: float = 60) -> str:
     with pytest.raises(UnavailableError) as caught:
-        Http(url, timeout=timedelta(milliseconds=150)).get("/x", dict)
+        Http(url, timeout=timedelta(seconds=seconds)).get("/x", dict)
     assert caught.value.url == f"{url}/x"
     return caught.value.kind
-
-
-def _closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -21,6 +21,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/":
             Handler.count += 1
             print(f"line {Handler.count}", flush=True)
+        if self.path.startswith("/long/"):
+            length = int(self.path.rpartition("/")[2])
+            print("".join(f"{number:08}" for number in range(length // 8 + 1))[:length], flush=True)
         body = f"# TYPE asked counter\\nasked_total {Handler.count}\\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")

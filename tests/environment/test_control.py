@@ -53,7 +53,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Co
     servers: list[Server] = []
     controls: list[Control] = []
 
-    def start(answer: Callable[[dict[str, object]], list[bytes] | None], timeout_seconds: float = 5.0) -> Control:
+    def start(answer: Callable[[dict[str, object]], list[bytes] | None], timeout_seconds: float = 60.0) -> Control:
         path = tmp_path_factory.mktemp("c") / "control.sock"
         servers.append(Server(path, answer))
         controls.append(Control(path, timeout_seconds=timeout_seconds))

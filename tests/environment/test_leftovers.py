@@ -100,7 +100,7 @@ def test_sweep_ends_what_carries_the_folders_mark_and_nothing_else(tmp_path: Pat
     try:
         assert sweep(tmp_path) == [folder]
 
-        assert mine.wait(2) == -9
+        assert mine.wait(60) == -9
         assert other.poll() is None
         assert list(marked(folder)) == []
     finally:

@@ -59,14 +59,14 @@ def bare(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 def get(url: str) -> bytes:
     """Return what a URL answers."""
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         body: bytes = answer.read()
     return body
 
 
 def watch(environment: LocalEnvironment) -> None:
     """Ask whether all is well until it is not."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while time.monotonic() < end:
         environment.check_alive()
 
@@ -83,10 +83,10 @@ def holds_sample(environment: LocalEnvironment, value: int) -> bool:
     return any(row["value"][1] == str(value) for row in json.loads(text)["data"]["result"])
 
 
-def holds_line(environment: LocalEnvironment, line: str) -> bool:
-    """Return whether Loki has a line."""
+def lines_in_loki(environment: LocalEnvironment) -> list[str]:
+    """Return the service's lines that Loki has."""
     text = get(f"{environment.addresses['loki']}/loki/api/v1/query_range?query=%7Bapp%3D%22tiny%22%7D")
-    return any(entry[1] == line for stream in json.loads(text)["data"]["result"] for entry in stream["values"])
+    return [entry[1] for stream in json.loads(text)["data"]["result"] for entry in stream["values"]]
 
 
 def test_everything_comes_up_and_carries_metrics_and_lines_and_goes(world: World) -> None:
@@ -97,10 +97,10 @@ def test_everything_comes_up_and_carries_metrics_and_lines_and_goes(world: World
 
     assert set(environment.addresses) == set(NAMES)
     assert {one.name: one.state for one in environment.status()} == dict.fromkeys(NAMES, "running")
-    assert all(timedelta() < environment.timings[name] < timedelta(seconds=20) for name in NAMES)
+    assert all(timedelta() < environment.timings[name] < timedelta(seconds=60) for name in NAMES)
     get(environment.addresses["service"] + "/")
     until(lambda: holds_sample(environment, 1), "the sample is in Prometheus")
-    until(lambda: holds_line(environment, "line 1"), "the line is in Loki")
+    until(lambda: "line 1" in lines_in_loki(environment), "the line is in Loki")
     log = environment.file("service.log")
     assert log is not None
     assert log.read_text().endswith(" stdout F line 1\n")
@@ -112,13 +112,37 @@ def test_everything_comes_up_and_carries_metrics_and_lines_and_goes(world: World
     environment.stop()
     environment.stop()
 
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
     assert world.left() == []
     for address in environment.addresses.values():
         with pytest.raises(urllib.error.URLError):
             get(address)
     with pytest.raises(ComponentExitedError):
         environment.status()
+
+
+def test_a_line_that_is_cut_into_parts_is_whole_in_loki(world: World) -> None:
+    """A container's runtime cuts lines at 16 KiB; whoever ships them must put them together again, and no others."""
+    environment = world.make()
+    environment.start()
+    part = 16 * 1024
+    lengths = (part - 1, part, part + 1, 3 * part, 100_000)
+
+    for length in lengths:
+        get(f"{environment.addresses['service']}/long/{length}")
+        get(environment.addresses["service"] + "/")
+    last = f"line {len(lengths)}"
+    until(lambda: last in lines_in_loki(environment), "the last line is in Loki")
+
+    log = environment.file("service.log")
+    assert log is not None
+    assert log.read_text().count(" stdout P ") == 1 + 2 + 6
+    long = ["".join(f"{number:08}" for number in range(length // 8 + 1))[:length] for length in lengths]
+    found = lines_in_loki(environment)
+    assert (
+        sorted(found, key=lambda line: (len(line), line))
+        == [f"line {number}" for number in range(1, len(lengths) + 1)] + long
+    )
 
 
 def test_a_component_restarts_on_its_old_port(bare: World) -> None:
@@ -148,7 +172,7 @@ def test_a_component_that_dies_is_told_at_once_by_name(bare: World) -> None:
     with pytest.raises(ComponentExitedError, match=r"alertmanager.*killed by signal 9"):
         watch(environment)
 
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 5
 
 
 def test_a_supervisor_that_dies_is_told_and_leaves_nothing_after_stop(bare: World) -> None:
@@ -176,9 +200,9 @@ def test_a_service_that_ends_while_it_starts_is_told_with_its_last_lines(bare: W
 
 
 def test_a_service_that_never_gets_ready_is_told_with_what_was_asked(bare: World) -> None:
-    environment = bare.make(command=["sleep", "60"], start_seconds=1.0)
+    environment = bare.make(command=["sleep", "60"], start_seconds=5.0)
 
-    with pytest.raises(EnvironmentStartError, match="expected service to be ready within 1 s") as caught:
+    with pytest.raises(EnvironmentStartError, match="expected service to be ready within 5 s") as caught:
         environment.start()
 
     assert "/ready" in str(caught.value)

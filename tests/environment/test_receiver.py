@@ -27,7 +27,7 @@ class Asker:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
         """Return status and JSON of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -115,7 +115,7 @@ def test_rubbish_is_refused_and_leaves_no_trace(asker: Asker, body: bytes) -> No
 
 @pytest.mark.parametrize("length", ["many", "-1", ""])
 def test_a_wrong_length_is_refused(asker: Asker, length: str) -> None:
-    with socket.create_connection(("127.0.0.1", asker.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", asker.port), timeout=60) as raw:
         raw.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n" % length.encode())
         assert raw.recv(4096).startswith(b"HTTP/1.1 400 ")
     assert asker.notified() == []
@@ -145,7 +145,7 @@ def test_a_taken_port_ends_the_program_and_says_so(tmp_path: Path) -> None:
             [sys.executable, "-I", str(receiver.__file__), str(port), str(tmp_path / "n.jsonl")],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
             check=False,
         )
 

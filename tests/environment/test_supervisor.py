@@ -19,7 +19,7 @@ import pytest
 
 from sloproof.environment.leftovers import sweep
 from sloproof.errors import EnvironmentStartError
-from tests.environment.supervised import Supervised, until
+from tests.environment.supervised import LIMIT_SECONDS, Supervised, until
 
 PART = 16 * 1024
 OWNER = """
@@ -140,7 +140,7 @@ def test_an_exit_is_reported_at_once_with_its_status_and_its_last_lines(supervis
     begin = time.monotonic()
     until(lambda: supervised.status("leaver").state == "exited", "the exit is reported")
 
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 5
     assert supervised.status("leaver").exit_status == 3
     assert supervised.status("leaver").pid is None
     assert supervised.log("leaver") == "last words\n"
@@ -182,7 +182,7 @@ def test_a_component_that_ignores_the_request_is_killed_when_its_time_is_over(su
     supervised.control.request("stop", component="stubborn", signal=15)
 
     assert supervised.status("stubborn").exit_status == -signal.SIGKILL
-    assert supervised.left() == []
+    until(partial(is_empty, supervised), "what it had started has died with it")
 
 
 def test_pause_freezes_and_resume_goes_on(supervised: Supervised) -> None:
@@ -204,14 +204,14 @@ def test_pause_freezes_and_resume_goes_on(supervised: Supervised) -> None:
 
 
 def test_a_paused_component_does_not_delay_the_end(supervised: Supervised) -> None:
-    supervised.add_shell("frozen", STAY)
+    supervised.add_shell("frozen", STAY, stop_seconds=40.0)
     supervised.up()
     supervised.control.request("pause", component="frozen")
 
     begin = time.monotonic()
     supervised.end()
 
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 20
     assert supervised.left() == []
 
 
@@ -261,7 +261,7 @@ def test_a_wrong_request_is_refused_and_harms_nobody(supervised: Supervised) -> 
         with pytest.raises(EnvironmentStartError):
             supervised.control.request(action, **arguments)
     with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.settimeout(5)
+        stranger.settimeout(LIMIT_SECONDS)
         stranger.connect(str(supervised.run_dir / "control.sock"))
         for rubbish in (b"{\n", b"[]\n", b"\xff\n", b"{}\n", b"null\n"):
             stranger.sendall(rubbish)
@@ -277,7 +277,7 @@ def test_shutdown_ends_everything_and_removes_the_folder(supervised: Supervised)
     supervised.up()
 
     supervised.control.request("shutdown")
-    supervised.leader.wait(5)
+    supervised.leader.wait(LIMIT_SECONDS)
 
     assert supervised.left() == []
     assert not supervised.run_dir.exists()
@@ -324,7 +324,7 @@ def test_a_released_supervisor_outlives_its_owner_until_it_is_told_to_end(superv
         supervised.leader.wait(0.1)
     assert supervised.status("one").state == "running"
     supervised.control.request("shutdown")
-    supervised.leader.wait(5)
+    supervised.leader.wait(LIMIT_SECONDS)
     assert supervised.left() == []
 
 
@@ -353,7 +353,7 @@ def test_a_signal_ends_everything(supervised: Supervised, how: signal.Signals) -
     supervised.up()
 
     supervised.leader.send_signal(how)
-    supervised.leader.wait(5)
+    supervised.leader.wait(LIMIT_SECONDS)
 
     assert supervised.left() == []
     assert not supervised.run_dir.exists()
@@ -372,7 +372,7 @@ def test_a_signal_at_any_moment_of_the_start_leaves_nothing_for_good(
         one.launch()
         time.sleep(moment * 0.02)
         one.leader.send_signal(how)
-        one.leader.wait(5)
+        one.leader.wait(LIMIT_SECONDS)
         until(partial(is_empty, one), "nothing lives")
         assert one.leader.stdin is not None
         one.leader.stdin.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import BinaryIO
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -34,6 +36,14 @@ class Server:
     def stall(self) -> None:
         """Answer nothing until `flow` is called."""
         self._flow.clear()
+
+    def await_ids(self, count: int) -> list[str]:
+        """Return the ids once so many have arrived: who gives up early may do so before all is read here."""
+        end = time.monotonic() + 60
+        while len(self.ids) < count:
+            assert time.monotonic() < end, f"only {len(self.ids)} of {count} requests arrived"
+            time.sleep(0.005)
+        return self.ids
 
     def flow(self) -> None:
         """Answer again."""
@@ -151,7 +161,15 @@ def serving() -> Iterator[Server]:
         server.close()
 
 
+@cache
+def _held() -> socket.socket:
+    """Return a socket that holds its port, and never listens."""
+    held = socket.socket()
+    atexit.register(held.close)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 def closed_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port on which nothing listens, nor ever will while this process lives."""
+    return int(_held().getsockname()[1])

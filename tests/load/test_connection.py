@@ -95,7 +95,7 @@ def test_timeout_covers_connecting() -> None:
             filler.connect_ex(listener.getsockname())
         begin = time.monotonic()
         assert failure(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.2) == "connect"
-        assert 0.2 <= time.monotonic() - begin < 0.5
+        assert 0.2 <= time.monotonic() - begin < 20, "expected not to wait as long as the kernel tries"
 
 
 def test_target_path_goes_before_every_path() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,8 +61,8 @@ def test_shares_of_a_moment_mean_nothing() -> None:
     assert kinds(wall_ns=SECOND // 4, cpu_ns=SECOND // 4, stolen=0.5) == []
 
 
-def paced(seconds: float = 2.0) -> Profile:
-    return Profile(mix=MIX, rate=100, duration_seconds=seconds, timeout_seconds=5)
+def paced(seconds: float = 4.0) -> Profile:
+    return Profile(mix=MIX, rate=100, duration_seconds=seconds, timeout_seconds=30)
 
 
 def texts(result: LoadResult, kind: DoubtKind = DoubtKind.TIME) -> str:
@@ -85,10 +86,11 @@ def test_source_that_is_stopped_for_a_while_is_doubted(server: Server, tmp_path:
         time.sleep(0.6)
         os.kill(pid, signal.SIGCONT)
         result = running.wait(on_progress=lambda _: seen.append(running.doubts()))
-    assert "stood still for 0.5" in texts(result) or "stood still for 0.6" in texts(result)
+    (stood,) = re.findall(r"stood still for ([0-9.]+[0-9])", texts(result))
+    assert float(stood) >= 0.5
     assert "arrivals were sent more than 50 ms late" in texts(result)
     assert any(seen), "expected the doubt to be known while the load still runs"
-    assert result.requests + result.unsent == 200, "expected nothing to be lost for all that"
+    assert result.requests + result.unsent == 400, "expected nothing to be lost for all that"
 
 
 @pytest.mark.slow
@@ -96,10 +98,10 @@ def test_source_that_shares_its_core_is_doubted(server: Server, tmp_path: Path) 
     core = min(os.sched_getaffinity(0))
     pin = f"os.sched_setaffinity(0, {{{core}}})"
     with (
-        spinning(pin, 3),
+        spinning(pin, 8),  # else the server is what is slow, on a machine where others spin too
         Driver(base_url=server.url, ledger_dir=tmp_path, run_id="r", command=wrapped(pin)) as driver,
     ):
-        result = driver.run(Profile(mix=MIX, users=4, duration_seconds=1.5, timeout_seconds=5), "shared core")
+        result = driver.run(Profile(mix=MIX, users=4, duration_seconds=1.5, timeout_seconds=30), "shared core")
     assert "of its core and waited for it" in texts(result)
 
 
@@ -116,15 +118,15 @@ def test_clock_that_is_stepped_and_set_right_again_is_doubted(server: Server, tm
         running = driver.begin(paced(), "stepped")
         wait_for(lambda: running.progress().requests > 20)
         step.touch()
-        wait_for(lambda: bool(running.doubts()))
+        wait_for(lambda: any(one.kind is DoubtKind.CLOCK for one in running.doubts()))
         step.unlink()
         result = running.wait()
     assert texts(result, DoubtKind.CLOCK) == "the wall clock was stepped by +3.000 s during the load"
-    assert len(list(result.ledger.entries(result.window))) == 200, "expected the ledger's own clock to stay"
+    assert len(list(result.ledger.entries(result.window))) == 400, "expected the ledger's own clock to stay"
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -24,7 +24,7 @@ from sloproof.load.wire import Begin
 url, ledger, listens = sys.argv[1], sys.argv[2], sys.argv[3] == "listens"
 mix = (RequestSpec(path="/ok", endpoint="/fine", weight=3), RequestSpec(path="/nothing", endpoint="/gone"))
 job = Begin(
-    id=1, name="l", run_id="r", profile=Profile(mix=mix, users=3, requests=90, timeout_seconds=5), process=0,
+    id=1, name="l", run_id="r", profile=Profile(mix=mix, users=3, requests=90, timeout_seconds=30), process=0,
     ledger=ledger, base_url=url, header="X-Request-ID", id_prefix="r-1-0", clock=Clock.anchored(),
 )
 load = Load(job)

@@ -58,7 +58,7 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]
 
 def profile() -> Profile:
     spec = RequestSpec(path="/", endpoint="/", method="POST", body="x" * 100_000)
-    return Profile(mix=(spec,), users=3, requests=30, timeout_seconds=5)
+    return Profile(mix=(spec,), users=3, requests=30, timeout_seconds=30)
 
 
 def test_certificate_that_nobody_vouches_for_is_refused(https: tuple[int, Path], tmp_path: Path) -> None:

@@ -281,9 +281,13 @@ def test_time_is_utc_and_never_goes_back(sink: Sink, monkeypatch: pytest.MonkeyP
 def test_one_request_costs_little() -> None:
     """An order of magnitude only, as this is measured on a busy machine."""
     form, facts = TextFormat(), RequestFacts("GET", "/api/users", 200, 0.03, "abc")
-    began = time.perf_counter()
-    for _ in range(2000):
-        form.request(facts, 1.0)
-    assert (time.perf_counter() - began) / 2000 < 50e-6
+
+    def spent() -> float:
+        began = time.process_time()
+        for _ in range(2000):
+            form.request(facts, 1.0)
+        return (time.process_time() - began) / 2000
+
+    assert any(spent() < 50e-6 for _ in range(5))
     assert re.fullmatch(REQUEST, str(facts))
     assert sys.getsizeof(facts) < 200

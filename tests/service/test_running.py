@@ -13,7 +13,7 @@ from itertools import count
 import pytest
 
 from tests.service.observed import REQUEST
-from tests.service.running import Running, files_of, is_alive, wait_for
+from tests.service.running import LIMIT_SECONDS, Running, files_of, is_alive, wait_for
 
 pytestmark = pytest.mark.slow  # real processes and real time
 
@@ -42,14 +42,14 @@ def test_counts_stay_whole_when_workers_die_and_recycle(start: Running) -> None:
     service.faults(hang=True)
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         cut = [pool.submit(burst, service, 1, "/api/users", 1) for _ in range(6)]
-        wait_for(lambda: service.total(ACTIVE) == 6, 5, "six requests in flight")
+        wait_for(lambda: service.total(ACTIVE) == 6, "six requests in flight")
         for worker in service.workers:
             worker.kill()
         assert [one.result() for one in cut] == [[0]] * 6
-    wait_for(lambda: not is_alive(doomed.pid), 3, "the worker's end")
+    wait_for(lambda: not is_alive(doomed.pid), "the worker's end")
     service.faults()
     answered += burst(service, 100).count(200)
-    wait_for(lambda: service.total(ACTIVE) == 0, 3, "nothing in flight")
+    wait_for(lambda: service.total(ACTIVE) == 0, "nothing in flight")
     samples = service.samples
     assert answered == 200
     assert sum(value for (name, _), value in samples.items() if name == COUNT) == answered
@@ -69,8 +69,8 @@ def test_probes_answer_while_every_place_is_taken_by_hanging_requests(start: Run
         for index in range(60):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
             sock.sendall(b"GET /api/users HTTP/1.1\r\nHost:" if index % 2 else b"")
-        hanging = [pool.submit(service.get, "/api/users", timeout=20) for _ in range(40)]
-        wait_for(lambda: service.total(ACTIVE) >= 8, 5, "full queues")
+        hanging = [pool.submit(service.get, "/api/users") for _ in range(40)]
+        wait_for(lambda: service.total(ACTIVE) >= 8, "full queues")
         slowest = 0.0
         for path in ("/health/liveness", "/health/readiness", "/metrics") * 8:
             began = time.perf_counter()
@@ -78,11 +78,11 @@ def test_probes_answer_while_every_place_is_taken_by_hanging_requests(start: Run
             slowest = max(slowest, time.perf_counter() - began)
         service.faults()
         statuses = [one.result()[0] for one in hanging]
-    assert slowest < 1
+    assert slowest < 5
     assert set(statuses) == {200, 503}
     # In each worker two work and four wait, of however many connections came to it; the rest is turned away at once.
     assert 6 <= statuses.count(200) <= 12
-    wait_for(lambda: service.total(ACTIVE) == 0, 3, "nothing in flight")
+    wait_for(lambda: service.total(ACTIVE) == 0, "nothing in flight")
     assert service.total("app_error_count_total", error_type="overload") == statuses.count(503)
     assert service.total(COUNT) == 40
 
@@ -112,7 +112,7 @@ def test_probes_answer_while_clients_stall_their_bodies(start: Running, head: by
             began = time.perf_counter()
             assert service.get(path)[0] == 200
             slowest = max(slowest, time.perf_counter() - began)
-    assert slowest < 1
+    assert slowest < 5
 
 
 def test_a_connection_is_kept_for_whole_bodies_and_closed_for_others(start: Running) -> None:
@@ -137,7 +137,7 @@ def test_a_connection_is_kept_for_whole_bodies_and_closed_for_others(start: Runn
 def test_term_turns_readiness_red_and_loses_no_request(start: Running) -> None:
     """From SIGTERM to the end no connection that came up is reset, and what was answered was counted and logged."""
     service = start(
-        SERVICE_WORKERS="2", SERVICE_DRAIN_SECONDS="0.4", SERVICE_USERS_LATENCY_MEDIAN_SECONDS="0.05",
+        SERVICE_WORKERS="2", SERVICE_DRAIN_SECONDS="1.5", SERVICE_USERS_LATENCY_MEDIAN_SECONDS="0.05",
         SERVICE_USERS_LATENCY_SIGMA="0",
     )  # fmt: skip
     outcomes: list[str] = []
@@ -146,7 +146,7 @@ def test_term_turns_readiness_red_and_loses_no_request(start: Running) -> None:
     def client(_: int) -> None:
         for _turn in count():
             try:
-                outcomes.append(str(service.get("/api/users", timeout=5)[0]))
+                outcomes.append(str(service.get("/api/users")[0]))
             except ConnectionRefusedError:
                 return
             except OSError as error:
@@ -163,7 +163,7 @@ def test_term_turns_readiness_red_and_loses_no_request(start: Running) -> None:
     with concurrent.futures.ThreadPoolExecutor(13) as pool:
         clients = [pool.submit(client, number) for number in range(12)]
         clients.append(pool.submit(prober))
-        wait_for(lambda: len(outcomes) > 40, 5, "traffic")
+        wait_for(lambda: len(outcomes) > 40, "traffic")
         assert service.end() == 0
         for one in clients:
             one.result()
@@ -196,7 +196,7 @@ def test_a_hang_ends_with_the_service(start: Running) -> None:
     service.faults(hang=True)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(service.get, "/api/users")
-        wait_for(lambda: service.total(ACTIVE) == 1, 3, "a request that hangs")
+        wait_for(lambda: service.total(ACTIVE) == 1, "a request that hangs")
         assert service.end() == 0
         assert hanging.result()[0] == 200
 
@@ -213,7 +213,7 @@ def test_killed_master_leaves_neither_workers_nor_files(start: Running) -> None:
         held.sendall(b"POST /api/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
         service.process.kill()
         service.process.wait()
-        wait_for(lambda: not any(is_alive(pid) for pid in pids), 15, "the workers' end")
+        wait_for(lambda: not any(is_alive(pid) for pid in pids), "the workers' end")
     assert files_of(master) == set()
 
 
@@ -245,7 +245,7 @@ def test_requests_that_the_server_refuses_are_accounted_for(start: Running) -> N
         answer = service.raw(data)
         assert answer.startswith(b"HTTP/1.1 %d " % status), (data[:80], answer)
         assert b"X-Request-ID: " in answer
-    wait_for(lambda: service.total(COUNT) == len(refused), 2, "all counts")
+    wait_for(lambda: service.total(COUNT) == len(refused), "all counts")
     assert service.total("app_error_count_total") == len(refused)
     assert service.total(COUNT, http_status="501", endpoint="/", method="GET") == 1
     assert service.total(COUNT, http_status="501", endpoint="unmatched", method="GET") == 1
@@ -292,10 +292,10 @@ def test_connections_that_came_up_before_the_end_are_served_and_no_more_come_up(
                 return True
             return False
 
-        wait_for(lambda: not comes_up(), 5, "no further connection to come up")
+        wait_for(lambda: not comes_up(), "no further connection to come up")
         worker.resume()
         assert [sock.recv(15) for sock in early] == [b"HTTP/1.1 200 OK"] * 5
-    assert service.process.wait(10) == 0
+    assert service.process.wait(LIMIT_SECONDS) == 0
 
 
 def test_clients_that_hang_up_are_counted_and_leave_nothing_in_flight(start: Running) -> None:
@@ -304,21 +304,21 @@ def test_clients_that_hang_up_are_counted_and_leave_nothing_in_flight(start: Run
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", service.port)) as sock:
             sock.sendall(b"GET /api/users HTTP/1.1\r\nHost: x\r\n\r\n")
-    wait_for(lambda: service.total(COUNT, endpoint="/api/users") == 10, 3, "ten counts")
-    wait_for(lambda: service.total(ACTIVE) == 0, 3, "nothing in flight")
+    wait_for(lambda: service.total(COUNT, endpoint="/api/users") == 10, "ten counts")
+    wait_for(lambda: service.total(ACTIVE) == 0, "nothing in flight")
     assert sum(bool(REQUEST.search(line)) for line in service.lines) == 10
 
 
 def test_service_is_ready_quickly(start: Running) -> None:
     began = time.perf_counter()
     start()
-    assert time.perf_counter() - began < 3, "an order of magnitude, not the goal: other jobs run beside this"
+    assert time.perf_counter() - began < 10, "an order of magnitude, not the goal: other jobs run beside this"
 
 
 def test_wrong_settings_and_a_taken_port_stop_the_start(start: Running) -> None:
-    assert start.launch(SERVICE_PORT="http").wait(5) == 2
+    assert start.launch(SERVICE_PORT="http").wait(LIMIT_SECONDS) == 2
     assert "SERVICE_PORT: expected a whole number from 0 to 65535, saw 'http'" in start.errors
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert start.launch(SERVICE_PORT=port).wait(5) == 1
+        assert start.launch(SERVICE_PORT=port).wait(LIMIT_SECONDS) == 1
     assert f"127.0.0.1:{port}" in start.errors

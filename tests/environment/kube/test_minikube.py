@@ -12,6 +12,9 @@ from sloproof.environment.kube.minikube_ownership import Ownership
 from sloproof.errors import EnvironmentStartError, SettingsError, ToolError
 from tests.environment.kube.minikube_world import PROFILE, WISH, Heard, MinikubeWorld
 
+# Each call of Minikube is a process.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> MinikubeWorld:

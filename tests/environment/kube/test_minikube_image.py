@@ -14,6 +14,9 @@ from sloproof.environment.kube.minikube_image import archived_ids
 from sloproof.errors import EnvironmentStartError
 from tests.environment.kube.minikube_world import PROFILE, WISH, MinikubeWorld
 
+# Each call of Minikube is a process.
+pytestmark = pytest.mark.slow
+
 NEW, OLD, OTHER = ("sha256:" + letter * 64 for letter in "abc")
 TAG, FULL = "app:1", "docker.io/library/app:1"
 

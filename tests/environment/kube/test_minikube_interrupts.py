@@ -19,6 +19,9 @@ from sloproof.environment.kube.minikube_ownership import Ownership
 from sloproof.errors import EnvironmentStartError
 from tests.environment.kube.minikube_world import PROFILE, WISH, MinikubeWorld
 
+# Each call of Minikube is a process.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 LIMIT_SECONDS = 20.0
 
