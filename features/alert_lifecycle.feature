@@ -22,6 +22,6 @@ Feature: Alerts
 
   Scenario: No alert fires under healthy load
     Given the database fails for 0 % of requests
-    And alert "ErrorRatioHigh" has been quiet for "200 ms"
+    And alert "ErrorRatioHigh" has been quiet for "1 s"
     When load of 60 requests a second runs for "1 s" on the usual mix
     Then no alert was pending or firing since then
