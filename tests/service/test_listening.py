@@ -18,6 +18,14 @@ def test_a_taken_or_unknown_address_is_refused_by_name() -> None:
         listen("no-such-host.invalid", 0)
 
 
+def test_no_part_of_an_answer_waits_for_the_client_to_acknowledge_another() -> None:
+    """On a kept connection that wait is 40 ms, and no clock of the service sees it."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        served, _ = listener.accept()
+        with served:
+            assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_newcomers_are_refused_while_those_who_got_through_are_served() -> None:
     with listen("127.0.0.1", 0) as listener:
         address = listener.getsockname()
