@@ -20,6 +20,7 @@ from service.observers import (
     LIVENESS,
     METRICS,
     READINESS,
+    Scrapes,
     faults_blueprint,
     health_blueprint,
     metrics_blueprint,
@@ -70,7 +71,7 @@ class Service:
         observers = paths & {LIVENESS, READINESS, METRICS, FAULTS}
         admission = Admission(self.flask.wsgi_app, settings, self.faults, self.lifecycle)
         self.instrumentation = Instrumentation(
-            admission, self.metrics, self.log, traffic=paths - observers, observers=observers
+            Scrapes(admission, self.metrics), self.metrics, self.log, traffic=paths - observers, observers=observers
         )
 
     def __call__(self, environ: dict[str, Any], respond: StartResponse) -> Iterable[bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 from collections import defaultdict
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client.exposition import choose_encoder
@@ -35,9 +36,42 @@ class SeriesKey(NamedTuple):
     key: str
 
 
-class _Text(NamedTuple):
-    template: str
-    pick: Callable[[Sequence[float]], tuple[float, ...]]
+class _Text:
+    """A text in which only numbers change. Of most series the number is the same as last time, and so is its text.
+
+    Args:
+        text: The text; each line that is no comment ends in the place of its number.
+    """
+
+    def __init__(self, text: str) -> None:
+        # By turns what stands before a number, and the number.
+        self._parts: list[str] = []
+        places = []
+        before = ""
+        # Not `splitlines`: a label's value may hold what that takes for the end of a line.
+        for line in text.removesuffix("\n").split("\n"):
+            if line.startswith("#"):
+                before += f"{line}\n"
+            elif line:
+                series, _, place = line.rpartition(" ")
+                self._parts += (f"{before}{series} ", "")
+                places.append(int(float(place)))
+                before = "\n"
+        self._end = before
+        # With one place alone, or none, it would not return a tuple.
+        self._pick: Callable[[Sequence[float]], tuple[float, ...]] = (
+            operator.itemgetter(*places) if len(places) > 1 else lambda values: tuple(values[place] for place in places)
+        )
+        self._known: tuple[float | None, ...] = (None,) * len(places)
+
+    def fill(self, values: Sequence[float]) -> str:
+        """Return the text with these numbers in their places; no number is a negative 0, as no sum from 0 is."""
+        numbers = self._pick(values)
+        parts = self._parts
+        for at in itertools.compress(itertools.count(), map(operator.ne, numbers, self._known)):
+            parts[2 * at + 1] = _number(numbers[at])
+        self._known = numbers
+        return "".join(parts) + self._end
 
 
 class Layout(Collector):
@@ -74,7 +108,7 @@ class Layout(Collector):
         if text is None:
             if len(self._texts) >= _MOST_FORMATS:
                 self._texts.clear()
-            text = self._texts[content_type] = _with_gaps(encode(self).decode())
+            text = self._texts[content_type] = _Text(encode(self).decode())
         sums.extend([0.0] * (self._size - len(sums)))
         for *ladder, count in self._ladders:
             total = 0.0
@@ -82,8 +116,7 @@ class Layout(Collector):
                 total += sums[place]
                 sums[place] = total
             sums[count] = total
-        body = text.template % tuple(map(_number, text.pick(sums)))
-        return Exposition(body.encode(), content_type)
+        return Exposition(text.fill(sums).encode(), content_type)
 
     def _place(self, keys: Sequence[SeriesKey]) -> None:
         buckets: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
@@ -113,18 +146,3 @@ class Layout(Collector):
                 metric.add_sample(name, labels, float(slot))
             self._ladders.append([*(slot for _, slot in found), self._size])
             self._size += 1
-
-
-def _with_gaps(text: str) -> _Text:
-    """Return a text with a gap for each number, and which value belongs into which gap."""
-    parts, places = [], []
-    for line in text.splitlines(keepends=True):
-        if line.startswith("#"):
-            parts.append(line.replace("%", "%%"))
-            continue
-        series, _, place = line.rpartition(" ")
-        parts.append(f"{series.replace('%', '%%')} %s\n")
-        places.append(int(float(place)))
-    # With one place alone it would return a bare number.
-    pick = itemgetter(*places) if len(places) > 1 else lambda values: tuple(values[place] for place in places)
-    return _Text("".join(parts), pick)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -72,8 +71,8 @@ class RequestMetrics:
             f"{prefix}_error_count", "Requests answered with a status of 400 or more.", ("error_type", "endpoint"),
             registry=own,
         )  # fmt: skip
-        self.request_began = partial(self._active.add, 1.0)
-        self.request_ended = partial(self._active.add, -1.0)
+        self.request_began = self._active.up
+        self.request_ended = self._active.down
         self._request_children: dict[tuple[str, str, int], LeanCounter] = {}
         self._latency_children: dict[tuple[str, str], LeanHistogram] = {}
         self._error_children: dict[tuple[str, str], LeanCounter] = {}
@@ -81,12 +80,12 @@ class RequestMetrics:
     def count_request(self, endpoint: str, method: str, status: int, seconds: float, request_id: str = "") -> None:
         """Count one request and its latency; with an id, the request is its bucket's exemplar."""
         child = self._request_children.get((endpoint, method, status)) or self._request_child(endpoint, method, status)
-        child.add(1.0)
+        child.tick()
         self._latency_child(endpoint, method).add(seconds, request_id)
 
     def count_error(self, error_type: str, endpoint: str) -> None:
         """Count one error."""
-        self._error_child(error_type, endpoint).add(1.0)
+        self._error_child(error_type, endpoint).tick()
 
     def expect(
         self, endpoint: str, methods: Iterable[str] = (), statuses: Iterable[int] = (), errors: Iterable[str] = ()

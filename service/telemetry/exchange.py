@@ -6,8 +6,10 @@ import itertools
 import json
 import os
 import re
+import weakref
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +33,8 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
 ENVIRON_KEY = "telemetry.exchange"
 # Where the server may tell when the request began, by the monotonic performance counter.
 BEGAN_KEY = "telemetry.began"
+# As `RequestFacts(...)`, which costs a call more.
+_facts: Callable[[tuple[str, str, int, float, str]], RequestFacts] = partial(tuple.__new__, RequestFacts)
 _FAILED = "500 INTERNAL SERVER ERROR"
 # At least one letter or digit: a lone dash marks lines that belong to no request.
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
@@ -49,21 +53,20 @@ class RequestIds:
 
     def __init__(self) -> None:
         self._renew()
+        # Forked, the parent goes on with these.
+        renew = weakref.WeakMethod(self._renew)
+        os.register_at_fork(after_in_child=lambda: (alive := renew()) and alive())
 
     def of(self, given: str | None) -> str:
         """Return the id of a request: the one that its client gave it if it is sane, else a new one."""
         if given is not None and is_sane_id(given):
             return given
-        if os.getpid() != self._pid:
-            # Forked: the parent goes on with these.
-            self._renew()
         return f"{self._head}{next(self._numbers):012x}"
 
     def _renew(self) -> None:
         digits = os.urandom(12).hex()
         self._head = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-"
         self._numbers = itertools.count(int.from_bytes(os.urandom(5), "big"))
-        self._pid = os.getpid()
 
 
 def problem_body(error_type: str, message: str, request_id: str) -> bytes:
@@ -209,7 +212,7 @@ class Exchange:
         endpoint = self.endpoint
         if not endpoint and self._rule_of is not None:
             endpoint = self.endpoint = self._rule_of(self._environ)
-        facts = RequestFacts(self.method, endpoint, status, seconds, self.request_id)
+        facts = _facts((self.method, endpoint, status, seconds, self.request_id))
         metrics = self._metrics
         if status >= FIRST_CLIENT_ERROR:
             failure = self._explain(status)

@@ -11,6 +11,7 @@ from werkzeug.test import EnvironBuilder
 from service.admission import Admission
 from service.application import fixed_paths
 from service.metrics import expected_answers
+from service.observers import Scrapes
 from service.telemetry import LATENCY_BUCKETS
 from tests.service.observed import Observed, fast, label_values, total
 
@@ -231,14 +232,36 @@ def test_an_exception_while_answering_a_scrape_is_told(observed: Observed, monke
         raise OSError("no numbers")
 
     monkeypatch.setattr(observed.app.metrics, "expose", broken)
-    assert observed.send("GET", "/metrics").status_code == 500
+    statuses: list[str] = []
+    answer = observed.app(EnvironBuilder(path="/metrics").get_environ(), lambda status, *_: statuses.append(status))  # type: ignore[arg-type]
+    body = b"".join(answer)
+    getattr(answer, "close")()  # noqa: B009 - WSGI's, not that of every iterable
+    assert (statuses, b"unhandled_exception" in body) == (["500 INTERNAL SERVER ERROR"], True)
     assert [level for level, message, _ in observed.events if "Traceback" in message] == ["ERROR"]
 
 
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_a_scrape_is_answered_as_flask_would(observed: Observed, accept: str) -> None:
+    short = observed.send("GET", "/metrics", headers={"Accept": accept})
+    outside = observed.app.instrumentation._app
+    observed.app.instrumentation._app = admission(observed)
+    long = observed.send("GET", "/metrics", headers={"Accept": accept})
+    observed.app.instrumentation._app = outside
+    assert (short.status_code, short.data) == (long.status_code, long.data)
+    ids = {"X-Request-ID"}
+    assert [one for one in short.headers if one[0] not in ids] == [one for one in long.headers if one[0] not in ids]
+    assert (
+        observed.send("HEAD", "/metrics", headers={"Accept": accept}).headers["Content-Length"]
+        == short.headers["Content-Length"]
+    )
+    assert observed.send("POST", "/metrics").status_code == 405
+
+
 def admission(observed: Observed) -> Admission:
-    inside = observed.app.instrumentation._app
-    assert isinstance(inside, Admission)
-    return inside
+    outside = observed.app.instrumentation._app
+    assert isinstance(outside, Scrapes)
+    assert isinstance(outside._app, Admission)
+    return outside._app
 
 
 def test_admission_lets_some_work_some_wait_and_turns_the_rest_away(make_observed: type[Observed]) -> None:

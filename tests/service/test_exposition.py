@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, mmap_dict, multiprocess
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    mmap_dict,
+    multiprocess,
+)
 from prometheus_client.exposition import choose_encoder
 
 from service.counter_file import CounterFile
+from service.exposition import Layout, SeriesKey
 from service.shared_counters import SharedCounters
 from tests.service.running import ROOT
 
@@ -137,3 +150,81 @@ def test_counter_file_without_a_size_yet_has_no_values(tmp_path: Path) -> None:
     assert file.read() == ()
     path.write_bytes(struct.pack("=i4x", 0) + bytes(56))
     assert file.read() == ()
+
+
+Labels = tuple[str, str]
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+NUMBERS = st.floats().map(abs)
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["counter", "gauge", "histogram"]), st.integers(0, 2), st.one_of(st.just(1.0), NUMBERS)),
+    max_size=12,
+)
+
+
+class Counted:
+    """Metrics of the client's own in a registry of their own, and their values by the keys that its files would have."""
+
+    def __init__(self, children: list[Labels]) -> None:
+        self.registry = CollectorRegistry()
+        names = ["a", "b"]
+        done = Counter("done", 'In % of "all".', names, registry=self.registry)
+        live = Gauge("live", "Now\nand then.", names, registry=self.registry)
+        took = Histogram("took_seconds", "Time.", names, buckets=(0.1, 1, 10), registry=self.registry)
+        self.children: dict[str, list[Any]] = {
+            kind: [metric.labels(*one) for one in children]
+            for kind, metric in (("counter", done), ("gauge", live), ("histogram", took))
+        }
+        self.keys: list[SeriesKey] = []
+        self.read: list[Callable[[], float]] = []
+        for labels, one in zip(children, self.children["counter"], strict=True):
+            self._key("counter", ("done", "done_total", names, labels, 'In % of "all".'), one._value)
+        for labels, one in zip(children, self.children["gauge"], strict=True):
+            self._key("gauge", ("live", "live", names, labels, "Now\nand then."), one._value)
+        for labels, one in zip(children, self.children["histogram"], strict=True):
+            for bound, bucket in zip(("0.1", "1.0", "10.0", "+Inf"), one._buckets, strict=True):
+                self._key(
+                    "histogram",
+                    ("took_seconds", "took_seconds_bucket", [*names, "le"], (*labels, bound), "Time."),
+                    bucket,
+                )
+            self._key("histogram", ("took_seconds", "took_seconds_sum", names, labels, "Time."), one._sum)
+
+    def _key(self, kind: str, parts: tuple[Any, ...], value: Any) -> None:
+        self.keys.append(SeriesKey(kind, mmap_key(*parts)))
+        self.read.append(value.get)
+
+    def happen(self, kind: str, child: int, number: float) -> None:
+        one: Any = self.children[kind][child % len(self.children[kind])]
+        if kind == "gauge":
+            one.set(number)
+        elif not (kind == "counter" and math.isnan(number)):
+            (one.inc if kind == "counter" else one.observe)(number)
+
+
+@given(
+    st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3, unique=True),
+    st.lists(EVENTS, min_size=1, max_size=4),
+    st.sampled_from(ACCEPTS),
+)
+def test_each_exposition_is_to_the_byte_what_the_client_writes(
+    children: list[Labels], scrapes: list[list[tuple[str, int, float]]], accept: str
+) -> None:
+    """Over several scrapes, between which some numbers change and most do not."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    counted = Counted(children)
+    layout = Layout(counted.keys)
+    encode, content_type = choose_encoder(accept)
+    for events in scrapes:
+        for event in events:
+            counted.happen(*event)
+        found = layout.expose([read() for read in counted.read], accept)
+        assert found == (encode(counted.registry), content_type)
+
+
+def test_an_exposition_of_nothing_and_one_of_one_series_are_what_the_client_writes() -> None:
+    registry = CollectorRegistry()
+    encode, content_type = choose_encoder(OPEN_METRICS)
+    assert Layout(()).expose([], OPEN_METRICS) == (encode(registry), content_type)
+    Gauge("live", "Now.", registry=registry).set(2.5)
+    alone = Layout([SeriesKey("gauge", mmap_key("live", "live", [], [], "Now."))])
+    assert alone.expose([2.5], OPEN_METRICS).body == encode(registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import json
 import os
@@ -9,6 +10,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from werkzeug.test import Client, EnvironBuilder, TestResponse
@@ -35,7 +37,7 @@ from service.telemetry import (
     buckets_with,
     flask_rules,
 )
-from service.telemetry.lean import LeanHistogram
+from service.telemetry.lean import LeanCounter, LeanGauge, LeanHistogram
 from tests.service.observed import LINE, REQUEST, Observed, Samples, fast, samples_of, total
 from tests.service.running import ROOT
 
@@ -260,6 +262,82 @@ def test_short_way_into_the_histogram_counts_what_the_long_one_does() -> None:
     assert texts[0] == texts[1]
 
 
+def test_counting_by_ticks_loses_nothing_to_other_threads() -> None:
+    metrics = RequestMetrics()
+
+    def count() -> None:
+        for place in range(2000):
+            metrics.request_began()
+            metrics.count_request("/", "GET", 200, 0.02, "id")
+            if place % 2:
+                metrics.request_ended()
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    values = {sample.name: sample.value for metric in metrics.registry.collect() for sample in metric.samples}
+    assert (values["app_request_count_total"], values["app_request_latency_seconds_count"]) == (16_000, 16_000)
+    assert values["app_request_latency_seconds_sum"] == pytest.approx(320)
+    assert values["app_active_requests"] == 8000
+
+
+@given(st.lists(st.tuples(st.sampled_from(["up", "down", "inc", "dec", "set"]), st.integers(-5, 5))))
+def test_a_gauge_by_ticks_is_what_the_clients_own_would_be(steps: list[tuple[str, int]]) -> None:
+    ours, theirs = LeanGauge("ours", "O.", registry=None), Gauge("theirs", "T.", registry=None)
+    for name, value in steps:
+        if name in {"up", "down"}:
+            getattr(ours, name)()
+            theirs.inc(1 if name == "up" else -1)
+        else:
+            getattr(ours, name)(value)
+            getattr(theirs, name)(value)
+        assert ours._value.get() == theirs._value.get()
+
+
+@given(st.lists(st.sampled_from([0, 1, 2.5, "reset"])))
+def test_a_counter_by_ticks_is_what_the_clients_own_would_be(steps: list[float | str]) -> None:
+    ours, theirs = LeanCounter("ours", "O.", registry=None), Counter("theirs", "T.", registry=None)
+    for one in steps:
+        if isinstance(one, str):
+            ours.reset()
+            theirs.reset()
+        elif one == 1:
+            ours.tick()
+            theirs.inc()
+        else:
+            ours.inc(one)
+            theirs.inc(one)
+        assert ours._value.get() == theirs._value.get()
+
+
+def test_numbers_that_other_processes_read_too_are_counted_in_their_file(tmp_path: Path) -> None:
+    program = """if True:
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        from telemetry import RequestMetrics
+        from prometheus_client import CollectorRegistry, multiprocess
+        metrics = RequestMetrics(exemplars=False)
+        for _ in range(3):
+            metrics.request_began()
+            metrics.count_request("/", "GET", 200, 0.02)
+        metrics.request_ended()
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)
+        print({sample.name: sample.value for metric in registry.collect() for sample in metric.samples
+               if not sample.name.endswith("_bucket")})
+    """
+    service = Path(__file__).parents[2] / "service"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(service)], capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+    )  # fmt: skip
+    found = ast.literal_eval(done.stdout)
+    assert (found["app_active_requests"], found["app_request_count_total"]) == (2, 3)
+    assert (found["app_request_latency_seconds_count"], round(found["app_request_latency_seconds_sum"], 6)) == (3, 0.06)
+
+
 def test_ids_are_unique_over_processes_and_are_uuids() -> None:
     ids = RequestIds()
     made = [ids.of(None) for _ in range(100)]
@@ -312,6 +390,7 @@ def test_folder_works_where_nothing_else_of_the_service_is(tmp_path: Path) -> No
     shutil.copytree(ROOT / "service" / "telemetry", tmp_path / "lifted", ignore=shutil.ignore_patterns("__pycache__"))
     program = """
 import sys
+import threading
 from flask import Flask
 from lifted import LineLog, RequestMetrics, Telemetry, flask_rules
 from prometheus_client.exposition import generate_latest
