@@ -145,3 +145,57 @@ def test_endpoint_of_a_path_is_the_first_rule_that_fits_it_whole(tmp_path: Path)
     settings = load_settings(project(tmp_path, text))
     paths = ("/users/7?a=1", "/users/7/x", "/users", "/a#b")
     assert [settings.endpoint_of(path) for path in paths] == ["/users/<id>", "other", "/users", "/a"]
+
+
+USERS = (
+    "from locust import HttpUser, task\nclass Shopper(HttpUser):\n    @task\n    def go(self): self.client.get('/')\n"
+)
+OWN_FILE = '[tool.sloproof.load]\nlocustfile = "load/users.py"\n'
+
+
+def with_locustfile(folder: Path, text: str | None, more: str = "") -> Path:
+    if text is not None:
+        (folder / "load").mkdir()
+        (folder / "load" / "users.py").write_text(text, encoding="utf-8")
+    return project(folder, f"{GOOD}{OWN_FILE}{more}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        USERS, "from shop.load import Shopper\n", "from .load import *\n",
+        "from locust import HttpUser\nfor name in 'ab':\n    globals()[name] = type(name, (HttpUser,), {})\n",
+    ],
+    ids=["a class", "imported", "from its package", "made"],
+)  # fmt: skip
+def test_locustfile_that_may_have_users_is_taken(tmp_path: Path, text: str) -> None:
+    assert load_settings(with_locustfile(tmp_path, text)).load.locustfile == "load/users.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "headline", "where"),
+    [
+        (None, "", "expected a locustfile, but No such file or directory", "load/users.py"),
+        ("def broken(:\n", "", "expected a locustfile, but it is no Python", "load/users.py:1"),
+        ("import os\n\0", "", "expected a locustfile, but it is no Python", "load/users.py:1"),
+        ("", "", "expected a locustfile with a user class, found none", "load/users.py"),
+        ("from locust import HttpUser, task\nfrom math import pi\nclass Helper: pass\n", "",
+         "expected a locustfile with a user class, found none", "load/users.py"),
+        (USERS, '[[tool.sloproof.load.mix]]\npath = "/"\n',
+         "expected tool.sloproof.load.mix or tool.sloproof.load.locustfile, got both", "pyproject.toml"),
+    ],
+    ids=["missing", "no Python", "a null byte", "empty", "no users", "a mix as well"],
+)  # fmt: skip
+def test_locustfile_that_cannot_be_one_is_refused_with_its_place(
+    tmp_path: Path, text: str | None, more: str, headline: str, where: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(with_locustfile(tmp_path, text, more))
+    assert caught.value.headline.startswith(headline)
+    assert caught.value.details["where"] == str(tmp_path / where)
+
+
+def test_a_folder_is_no_locustfile(tmp_path: Path) -> None:
+    (tmp_path / "load" / "users.py").mkdir(parents=True)
+    with pytest.raises(SettingsError, match="expected a locustfile, but Is a directory"):
+        load_settings(project(tmp_path, f"{GOOD}{OWN_FILE}"))

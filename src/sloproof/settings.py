@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -136,9 +138,17 @@ class MixSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class LoadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What "the usual mix" means, and the seed from which all its chance is drawn."""
+    """What "the usual mix" means, and the seed from which all its chance is drawn.
+
+    Attributes:
+        mix: Kinds of request and their shares.
+        locustfile: Instead of a mix, a locustfile whose users say what is sent, relative to the project's root.
+        seed: The same seed is the same load, as far as the schedule and the mix go.
+        timeout_seconds: How long a request may take.
+    """
 
     mix: list[MixSettings] = []
+    locustfile: str | None = None
     seed: int = 1
     timeout_seconds: float = 10.0
 
@@ -298,6 +308,46 @@ def _check(settings: Settings, path: Path) -> None:
                 f"expected tool.sloproof.scrape.{key} to be longer than nothing, got {text!r}", where=path
             )
     _check_numbers(settings, path)
+    if settings.load.locustfile is not None:
+        _check_locustfile(settings.load, path)
+
+
+def _check_locustfile(load: LoadSettings, path: Path) -> None:
+    """Refuse a locustfile that cannot be one, as far as can be seen without running it: it is read, not imported."""
+    named = f"tool.sloproof.load.locustfile = {load.locustfile!r}"
+    if load.mix:
+        raise SettingsError(
+            "expected tool.sloproof.load.mix or tool.sloproof.load.locustfile, got both", where=path,
+            hint="the locustfile says itself what is sent; take one of them out",
+        )  # fmt: skip
+    place = path.parent / str(load.locustfile)
+    try:
+        tree = ast.parse(place.read_bytes(), str(place))
+    except OSError as error:
+        raise SettingsError(
+            f"expected a locustfile, but {error.strerror}", where=place, named_by=f"{path}: {named}"
+        ) from None
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise SettingsError(
+            f"expected a locustfile, but it is no Python: {error}", where=f"{place}:{line}", named_by=f"{path}: {named}"
+        ) from None
+    if not any(map(_may_make_users, ast.walk(tree))):
+        raise SettingsError(
+            "expected a locustfile with a user class, found none",
+            where=place,
+            named_by=f"{path}: {named}",
+            hint="write a class of HttpUser or FastHttpUser with a task, or import one",
+        )
+
+
+def _may_make_users(node: ast.AST) -> bool:
+    """Return whether a statement may leave a user class behind: all that Locust itself has to import are bases."""
+    if isinstance(node, ast.ClassDef):
+        return bool(node.bases)
+    if isinstance(node, ast.ImportFrom):
+        return node.level > 0 or (node.module or "").partition(".")[0] not in {"locust", *sys.stdlib_module_names}
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type"
 
 
 def _check_numbers(settings: Settings, path: Path) -> None:

@@ -20,6 +20,7 @@ from sloproof.harness import Harness
 from sloproof.load.profile import Profile
 from sloproof.model import Window
 from sloproof.observation import Observation
+from sloproof.usual_load import usual_load
 
 
 @dataclass(slots=True)
@@ -121,14 +122,7 @@ class Trial:
 
     def usual(self, rate: float, duration: timedelta) -> Profile:
         """Return the usual mix as a load in the open model."""
-        load = self.harness.settings.load
-        return Profile(
-            mix=self.harness.usual_mix,
-            rate=rate,
-            duration_seconds=duration.total_seconds(),
-            seed=load.seed,
-            timeout_seconds=load.timeout_seconds,
-        )
+        return usual_load(self.harness, Profile(rate=rate, duration_seconds=duration.total_seconds()))
 
     def recall(self, observation: Observation) -> None:
         """Let the scenario judge an observation that an earlier one of its feature has made."""

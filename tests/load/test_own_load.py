@@ -5,12 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sloproof.errors import FeatureError, LoadError
 from sloproof.load.driver import Driver, LoadResult
-from sloproof.load.profile import Locustfile, Profile, RequestSpec
+from sloproof.load.profile import Locustfile, Profile, RequestSpec, Stage
 from tests.load.server import Server, closed_port
 
 pytestmark = pytest.mark.slow
@@ -145,12 +146,134 @@ def test_locustfile_that_is_none_is_refused(shared: Shared, tmp_path: Path, text
     assert message in str(caught.value)
 
 
-def test_locustfile_takes_no_mix_and_no_rate() -> None:
+def test_locustfile_takes_no_mix_and_no_number_of_requests() -> None:
     own = Locustfile(path="x.py")
     for profile in (
         Profile(locustfile=own, mix=(RequestSpec(path="/", endpoint="/"),), users=1, duration_seconds=1),
-        Profile(locustfile=own, rate=1, duration_seconds=1),
         Profile(locustfile=own, users=1, requests=5),
+        Profile(locustfile=own, rate=5, requests=5),
     ):
-        with pytest.raises(FeatureError, match="users and a duration for a locustfile"):
+        with pytest.raises(FeatureError, match="users or a rate, and a duration, for a locustfile"):
             profile.check()
+
+
+def paced(driver: Driver, folder: Path, body: str, *, base: str = "HttpUser", connections: int = 8, timeout: float = 10,
+          **shape: Any) -> LoadResult:  # fmt: skip
+    """Let users of a locustfile send when the schedule says so; the waits that the file has would take minutes."""
+    path = folder / "paced.py"
+    head = f"""
+        import logging
+        from locust import FastHttpUser, HttpUser, constant, task
+        logging.disable()
+        class Theirs({base}):
+            wait_time = constant(60)
+            @task
+            def go(self):
+    """
+    path.write_text(textwrap.dedent(head) + textwrap.indent(textwrap.dedent(body), " " * 8))
+    own = Locustfile(path=str(path))
+    profile = Profile(locustfile=own, connections=connections, timeout_seconds=timeout, **shape)
+    return driver.run(profile, base)
+
+
+def lateness(result: LoadResult) -> list[float]:
+    return sorted((one.start_ns - one.intended_ns) / 1e9 for one in result.ledger.entries())
+
+
+@pytest.mark.parametrize("base", ["HttpUser", "FastHttpUser"])
+def test_a_schedule_says_when_and_the_file_says_what(shared: Shared, tmp_path: Path, base: str) -> None:
+    server, driver, _ = shared
+    server.ids.clear()
+    result = paced(
+        driver,
+        tmp_path,
+        "self.client.get('/ok'); self.client.get('/500')",
+        base=base,
+        connections=1,
+        rate=50,
+        duration_seconds=1,
+    )
+
+    entries = list(result.ledger.entries())
+    assert Counter((one.path, one.status) for one in entries) == {("/ok", 200): 25, ("/500", 500): 25}
+    assert [one.intended_ns - entries[0].intended_ns for one in entries] == [place * 20_000_000 for place in range(50)]
+    assert lateness(result)[0] >= 0, "nothing is sent before its turn"
+    assert sorted(server.ids) == sorted(result.ledger.request_ids())
+    assert (result.asked_rate, result.unsent) == (50, 0)
+
+
+def test_stages_pace_the_users_of_a_file_too(shared: Shared, tmp_path: Path) -> None:
+    _, driver, _ = shared
+    stages = (Stage(seconds=0.5, rate=20), Stage(seconds=0.1, rate=200), Stage(seconds=0.4, rate=0))
+    result = paced(driver, tmp_path, "self.client.get('/ok')", stages=stages)
+
+    assert result.requests == 10 + 20
+
+
+def test_each_hop_of_a_redirect_is_a_request_with_a_turn_of_its_own(shared: Shared, tmp_path: Path) -> None:
+    _, driver, _ = shared
+    result = paced(driver, tmp_path, "self.client.get('/redirect')", connections=1, rate=40, duration_seconds=0.5)
+
+    assert Counter(one.path for one in result.ledger.entries()) == {"/redirect": 10, "/ok": 10}
+
+
+def test_what_no_user_was_free_to_send_is_unsent_and_what_is_late_says_so(shared: Shared, tmp_path: Path) -> None:
+    """One user, 0.2 s a request, 20 a second for 0.5 s, and patience of 0.6 s: about five are sent, the rest is told."""
+    server, driver, _ = shared
+    server.ids.clear()
+    result = paced(
+        driver, tmp_path, "self.client.get('/slow?s=0.2')", connections=1, timeout=0.6, rate=20, duration_seconds=0.5
+    )
+
+    assert result.unsent + result.requests == 10
+    assert 1 <= result.unsent <= 9
+    assert result.requests == len(server.ids)
+    assert lateness(result)[-1] > 0.2
+    unsent = [one for one in result.ledger.entries() if one.failure == "unsent"]
+    assert {(one.method, one.path, one.status) for one in unsent} == {("", "", 0)}
+
+
+def test_a_file_that_catches_everything_ends_with_the_schedule_all_the_same(shared: Shared, tmp_path: Path) -> None:
+    _, driver, _ = shared
+    body = """
+        while True:
+            try:
+                self.client.get('/ok')
+            except Exception:
+                pass
+    """
+    result = paced(driver, tmp_path, body, rate=30, duration_seconds=0.5)
+
+    assert result.requests == 15
+
+
+def test_what_is_sent_elsewhere_takes_no_turn(shared: Shared, tmp_path: Path, server: Server) -> None:
+    _, driver, _ = shared
+    body = f"self.client.get('{server.url}/elsewhere'); self.client.get('/ok')"
+    result = paced(driver, tmp_path, body, rate=20, duration_seconds=0.5)
+
+    assert Counter(one.path for one in result.ledger.entries()) == {"/ok": 10}
+    assert len(server.ids) >= 10
+
+
+def test_a_turn_that_no_request_came_of_is_not_lost(shared: Shared, tmp_path: Path) -> None:
+    _, driver, _ = shared
+    body = """
+        try:
+            self.client.get('/ok', cookies=7)
+        except Exception:
+            pass
+        self.client.get('/ok')
+    """
+    result = paced(driver, tmp_path, body, rate=20, duration_seconds=0.5)
+
+    assert (result.requests, result.unsent) == (10, 0)
+
+
+def test_several_processes_share_the_schedule_of_a_file(tmp_path: Path, server: Server) -> None:
+    with Driver(base_url=server.url, ledger_dir=tmp_path / "ledger", run_id="run") as driver:
+        result = paced(driver, tmp_path, "self.client.get('/ok')", rate=50, duration_seconds=1, processes=2)
+
+    assert result.requests == 50
+    assert sorted(server.ids) == sorted(result.ledger.request_ids())
+    assert len(set(server.ids)) == 50

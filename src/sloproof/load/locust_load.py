@@ -67,16 +67,17 @@ class ScheduledUser(locust.User):
     def send_all(self) -> None:
         """Send arrivals until there are no more."""
         share, alarm = self.environment.share, self.environment.alarm
-        take, send, is_open = share.take, share.send, share.is_open
+        queue, send, is_open = share.queue, share.send, share.is_open
+        take = queue.take
         while not self.is_leaving and (arrival := take()) is not None:
             if is_open:
                 self.arrival = arrival
-                due = share.due_ns(arrival)
+                due = queue.due_ns(arrival)
                 is_early = time.monotonic_ns() < due
                 if is_early:
                     alarm.sleep_until(due)
                 self.arrival = None
-                if share.is_cancelled(arrival):
+                if queue.is_cancelled(arrival):
                     break
                 if is_early:
                     share.account.gauge.note(time.monotonic_ns() - due)
@@ -91,7 +92,7 @@ class ScheduledUser(locust.User):
     def on_stop(self) -> None:
         """Give back an arrival that was taken and not sent."""
         if self.arrival is not None:
-            self.environment.share.give_up(self.arrival)
+            self.environment.share.queue.give_up(self.arrival)
 
 
 class Telling:
@@ -100,22 +101,27 @@ class Telling:
     Args:
         environment: Locust's.
         job: The load.
+        hook: The event, where it is heard from the beginning, as under Locust's own program; else one is made.
     """
 
-    def __init__(self, environment: LoadEnvironment, job: Begin) -> None:
-        self._hook = environment.events.request = RequestHook()
+    def __init__(self, environment: LoadEnvironment, job: Begin, hook: EventHook | None = None) -> None:
+        self._own = RequestHook() if hook is None else None
+        if self._own is not None:
+            environment.events.request = self._own
+        self._hook: EventHook = environment.events.request
         self._stats: RequestStats = environment.stats
         self._host = environment.host
         self._job = job
 
     def begin(self) -> None:
         """Take the listeners that there are by now for Locust's own."""
-        self._hook.is_heard = False
+        if self._own is not None:
+            self._own.is_heard = False
 
     @property
     def wants_each(self) -> bool:
         """See `Listener`."""
-        return self._hook.is_heard
+        return self._own is None or self._own.is_heard
 
     def hear(self, template: RequestTemplate, start: int, end: int, outcome: Outcome) -> None:
         """Fire the event."""

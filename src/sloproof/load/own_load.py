@@ -5,18 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import gevent
+import gevent.event
 from locust.env import Environment
 from locust.user import User
 from locust.util.load_locustfile import load_locustfile
 
 from sloproof.errors import LoadError
 from sloproof.load.account import Account
+from sloproof.load.greenlets import Alarm
 from sloproof.load.ledger_file import Row
+from sloproof.load.pacing import Pacer
 from sloproof.load.recorded_users import Recorder
 from sloproof.load.schedule import users_of
 from sloproof.load.wire import Begin, Finished, Started
+from sloproof.model import NANOSECONDS
 
 
 class _Told:
@@ -42,7 +47,11 @@ class OwnLoad:
         self._job = job
         classes = _user_classes(job)
         self.account = Account(job, _Told())
-        recorder = Recorder(job, self.account)
+        self._alarm = Alarm()
+        self._begun, self._over = gevent.event.Event(), gevent.event.Event()
+        is_open = job.profile.users is None
+        self._pacer = self._make_pacer() if is_open else None
+        recorder = Recorder(job, self.account, self._pacer)
         self._environment = Environment(
             user_classes=[recorder.class_of(one) for one in classes],
             host=job.base_url.rstrip("/"),
@@ -52,18 +61,43 @@ class OwnLoad:
         self._ending: gevent.Greenlet | None = None
         self._stopping: gevent.Greenlet | None = None
 
+    def _make_pacer(self) -> Pacer:
+        def leave() -> NoReturn:
+            self._over.set()
+            # Not an Exception, which a locustfile may catch and go on after.
+            raise gevent.GreenletExit
+
+        return Pacer(self._job, self.account, self._alarm, self._begun.wait, gevent.getcurrent, leave)
+
     def begin(self) -> Started:
-        """Start the users."""
+        """Start the users; in the open model, let their requests go once they are all there."""
         profile = self._job.profile
-        self.account.begin()
+        if self._pacer is None:
+            self.account.begin()
         users = users_of(profile, self._job.process)
         self._runner.start(users, spawn_rate=users)
-        self._ending = gevent.spawn_later(profile.duration_seconds or 0.0, self._end)
+        if self._pacer is not None:
+            spawning = self._runner.spawning_greenlet
+            assert spawning is not None
+            spawning.join()
+            self.account.begin()
+            self._begun.set()
+        self._ending = gevent.spawn(self._await_end)
         return Started(id=self._job.id, begin_ns=self.account.begin_ns)
+
+    def _await_end(self) -> None:
+        profile = self._job.profile
+        end_ns = self.account.begin_ns + round((profile.length_seconds or 0.0) * NANOSECONDS)
+        gevent.sleep(max(end_ns - time.monotonic_ns(), 0) / NANOSECONDS)
+        if self._pacer is not None:
+            # What is behind the schedule is still sent, at the longest for a timeout.
+            self._over.wait(profile.timeout_seconds)
+        self._end()
 
     def stop(self) -> None:
         """End the users now, once what they have sent is answered."""
         self.account.stop_ns = self.account.stop_ns or time.monotonic_ns()
+        self._alarm.wake_all()
         if self._ending is not None:
             self._ending.kill(block=False)
         self._end()
@@ -79,6 +113,8 @@ class OwnLoad:
         if self._stopping is not None:
             self._stopping.join()
         self._runner.user_greenlets.join()
+        if self._pacer is not None:
+            self._pacer.finish()
         finished = self.account.finish()
         self._runner.quit()
         return finished
@@ -88,8 +124,9 @@ class OwnLoad:
         self.account.keep()
 
     def close(self) -> None:
-        """Close the ledger; safe to call twice."""
+        """Close the ledger, and give back what the load holds."""
         self.account.close()
+        self._alarm.close()
 
 
 def _user_classes(job: Begin) -> list[type[User]]:

@@ -87,7 +87,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         mix: What is sent; nothing, where a locustfile says it.
-        locustfile: Whose users send, closed model; `users` and `duration_seconds` say how many and how long.
+        locustfile: Whose users send: `users` of them at their own pace, in the closed model; or with a rate or stages,
+            in the open model, where each of their requests waits for the next arrival.
         rate: Arrivals a second, open model.
         stages: Rates one after the other, open model: steps, ramps and spikes. They are as long as they say.
         recording: Arrivals that were recorded, open model.
@@ -155,8 +156,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             *self._shape_problems(),
             (not self.mix and self.locustfile is None, "at least one kind of request to send, got none"),
             (
-                self.locustfile is not None and (bool(self.mix) or self.users is None or self.requests is not None),
-                "users and a duration for a locustfile, which says itself what they send",
+                self.locustfile is not None
+                and (bool(self.mix) or self.recording is not None or self.requests is not None),
+                "users or a rate, and a duration, for a locustfile, which says itself what is sent",
             ),
             (self.requests is not None and self.requests < 1, f"at least 1 request to send, got {self.requests}"),
             (sum(shapes) != 1, "either a rate of requests or a number of users, or stages or a recording"),

@@ -21,6 +21,7 @@ from locust import FastHttpUser, HttpUser, User
 
 from sloproof.load.account import Account
 from sloproof.load.connection import Outcome
+from sloproof.load.pacing import Pacer
 from sloproof.load.wire import Begin
 
 
@@ -30,12 +31,14 @@ class Recorder:
     Args:
         job: The load.
         account: Takes the rows.
+        pacer: Has the turn of each request, in the open model; None where users go at their own pace.
     """
 
-    def __init__(self, job: Begin, account: Account) -> None:
+    def __init__(self, job: Begin, account: Account, pacer: Pacer | None = None) -> None:
         assert job.profile.locustfile is not None
         self._job = job
         self._account = account
+        self._pacer = pacer
         self._authority = urlsplit(job.base_url).netloc
         self._base_path = urlsplit(job.base_url).path.rstrip("/")
         self._endpoints = [(re.compile(path), endpoint) for path, endpoint in job.profile.locustfile.endpoints]
@@ -48,7 +51,9 @@ class Recorder:
             user_class.__init__(user, environment)
             self._watch(user)
 
-        body = {"__init__": begin, "__module__": user_class.__module__, "abstract": False}
+        body: dict[str, Any] = {"__init__": begin, "__module__": user_class.__module__, "abstract": False}
+        if self._pacer is not None:
+            body["wait_time"] = lambda _: 0  # the schedule says when
         return type(user_class.__name__, (user_class,), body)
 
     def _watch(self, user: User) -> None:
@@ -57,6 +62,24 @@ class Recorder:
                 setattr(adapter, "send", self._requests_send(adapter.send))  # noqa: B010 - it is a method
         elif isinstance(user, FastHttpUser):
             self._watch_fast(user)
+        else:
+            return
+        if self._pacer is not None:
+            setattr(user.client, "request", self._paced(self._pacer, user.client.request))  # noqa: B010 - it is a method
+
+    def _paced(self, pacer: Pacer, request: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a client's method with a wait before it: from there on Locust takes the time."""
+
+        def request_in_turn(method: str, url: str, *args: Any, **settings: Any) -> Any:
+            if urlsplit(url).netloc.rpartition("@")[2] not in {"", self._authority}:
+                return request(method, url, *args, **settings)
+            pacer.grant()
+            try:
+                return request(method, url, *args, **settings)
+            finally:
+                pacer.withdraw()
+
+        return request_in_turn
 
     def _watch_fast(self, user: FastHttpUser) -> None:
         session, agent = user.client, user.client.client
@@ -98,8 +121,10 @@ class Recorder:
         if parts.netloc.rpartition("@")[2] != self._authority:
             yield lambda _status, _length: None
             return
+        turn = None if self._pacer is None else self._pacer.use()
         self._sent += 1
-        request_id = f"{self._job.id_prefix}-{self._sent}"
+        number = self._sent if turn is None else turn.number
+        request_id = f"{self._job.id_prefix}-{number}"
         headers[self._job.header] = request_id
         path = parts.path.removeprefix(self._base_path) or "/"
         outcome = Outcome(0, "timeout", 0)  # cut short from outside, it is as unknown as that
@@ -121,8 +146,11 @@ class Recorder:
             account.in_flight -= 1
             began = account.unix_ns + start
             whole = f"{path}?{parts.query}" if parts.query else path
+            due = (
+                began if turn is None or turn.offset_ns is None else account.unix_ns + account.begin_ns + turn.offset_ns
+            )
             row = (
-                began, began, end - start, method.upper(), whole, self._endpoint(path), outcome.status, outcome.failure,
+                due, began, end - start, method.upper(), whole, self._endpoint(path), outcome.status, outcome.failure,
                 request_id, outcome.bytes,
             )  # fmt: skip
             account.take(row, outcome)

@@ -25,7 +25,7 @@ class Arrival(NamedTuple):
     Attributes:
         number: Its number in the load, from 0, over all processes.
         offset_ns: When it is due after the load's begin; None in the closed model, where it is due when a user is free.
-        kind: Its place in the profile's mix.
+        kind: Its place in the profile's mix; 0 where a locustfile says what is sent.
     """
 
     number: int
@@ -112,7 +112,7 @@ def _stretched(stages: Sequence[Stage], units: Iterator[float]) -> Iterator[floa
 
 
 def _kinds(profile: Profile) -> Iterator[int]:
-    if len(profile.mix) == 1:
+    if len(profile.mix) <= 1:  # none: a locustfile says what is sent
         yield from itertools.repeat(0)
     draw = random.Random(f"{profile.seed} mix")  # noqa: S311 - repeatable, not secret
     bounds = list(itertools.accumulate(spec.weight for spec in profile.mix))

@@ -11,14 +11,14 @@ from typing import Protocol
 
 from sloproof.load.account import Account, Listener
 from sloproof.load.answer_shape import AnswerShapes
+from sloproof.load.arrival_queue import ArrivalQueue, What
 from sloproof.load.connection import AnswerParser, Connection, Outcome
 from sloproof.load.ledger_file import Row
 from sloproof.load.line import MakeLine
 from sloproof.load.request import RequestTemplate
-from sloproof.load.schedule import Arrival, arrivals
+from sloproof.load.schedule import Arrival
 from sloproof.load.target import Target
 from sloproof.load.wire import Begin, Finished
-from sloproof.model import NANOSECONDS
 
 _CUT_SHORT = Outcome(0, "timeout", 0, TimeoutError("the load was cut short"))
 
@@ -55,46 +55,13 @@ class Share:
         self._target = Target(job.base_url)
         self._templates = [RequestTemplate(spec, self._target, job.header) for spec in profile.mix]
         self._shapes = [AnswerShapes() for _ in profile.mix]
-        self._arrivals = arrivals(profile, job.process)
-        self._timeout_ns = round(profile.timeout_seconds * NANOSECONDS)
-        length = profile.length_seconds if self.is_open else profile.duration_seconds
-        self._length_ns = None if length is None else round(length * NANOSECONDS)
         self._idle: list[Connection] = []
         self.account = Account(job, listener)
+        self.queue = ArrivalQueue(job, self.account, self._what_of)
 
     def stop(self) -> None:
         """End arrivals now."""
         self.account.stop_ns = self.account.stop_ns or time.monotonic_ns()
-
-    def is_cancelled(self, arrival: Arrival) -> bool:
-        """Return whether arrivals were ended before this one was due."""
-        stop_ns = self.account.stop_ns
-        return stop_ns is not None and (arrival.offset_ns is None or self.due_ns(arrival) > stop_ns)
-
-    def due_ns(self, arrival: Arrival) -> int:
-        """Return when an arrival is due; the schedule's begin for one that has no instant of its own."""
-        return self.account.begin_ns + (arrival.offset_ns or 0)
-
-    def take(self) -> Arrival | None:
-        """Return the next arrival to be sent; None when there is no more."""
-        account = self.account
-        while account.stop_ns is None and (arrival := next(self._arrivals, None)) is not None:
-            elapsed = time.monotonic_ns() - account.begin_ns
-            if arrival.offset_ns is None:
-                return arrival if self._length_ns is None or elapsed < self._length_ns else None
-            # Behind the schedule, an arrival waits for a connection, at the longest until a timeout after the end.
-            if elapsed <= max(self._length_ns or 0, arrival.offset_ns) + self._timeout_ns:
-                return arrival
-            self.give_up(arrival)
-        return None
-
-    def give_up(self, arrival: Arrival) -> None:
-        """Note an arrival that was not sent as unsent, if it was due before the arrivals were ended."""
-        now = time.monotonic_ns()
-        due = self.due_ns(arrival)
-        if arrival.offset_ns is None or due > now or self.is_cancelled(arrival):
-            return
-        self.account.take_unsent(self._row(arrival, due, now, now, Outcome(0, "unsent", 0)))
 
     def send(self, arrival: Arrival) -> None:
         """Send one request and write down what became of it."""
@@ -120,6 +87,10 @@ class Share:
 
     def _connection(self) -> Connection:
         return Connection(self._target, self._make_parser, self.job.profile.timeout_seconds, self._make_line)
+
+    def _what_of(self, arrival: Arrival) -> What:
+        spec = self._templates[arrival.kind].spec
+        return spec.method, spec.path, spec.endpoint
 
     def _row(self, arrival: Arrival, due: int, start: int, end: int, outcome: Outcome) -> Row:
         spec = self._templates[arrival.kind].spec
@@ -149,10 +120,7 @@ class Share:
     def finish(self) -> Finished:
         """Close the ledger and return what the load did; arrivals that were due and never taken are unsent."""
         if self.account.stop_ns is not None:
-            for arrival in self._arrivals:
-                if self.is_cancelled(arrival):
-                    break
-                self.give_up(arrival)
+            self.queue.give_up_rest()
         return self.account.finish()
 
     def close(self) -> None:

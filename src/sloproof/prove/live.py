@@ -19,6 +19,7 @@ from sloproof.prove.ledger_events import Outage
 from sloproof.prove.watch import CHECK, EventsOf, LiveRow, RowWatch
 from sloproof.slo.model import AlertRow, Objective
 from sloproof.slo.verdicts import AlertEvent
+from sloproof.usual_load import usual_load
 
 _LONGEST_SECONDS = 1800.0
 
@@ -96,14 +97,7 @@ def _break(
 
 
 def _load(harness: Harness) -> Profile:
-    load = harness.settings.load
-    return Profile(
-        mix=harness.usual_mix,
-        rate=harness.settings.slo.rate,
-        duration_seconds=_LONGEST_SECONDS,
-        seed=load.seed,
-        timeout_seconds=load.timeout_seconds,
-    )
+    return usual_load(harness, Profile(rate=harness.settings.slo.rate, duration_seconds=_LONGEST_SECONDS))
 
 
 def _unprovable(objective: Objective, row: AlertRow) -> LiveRow:

@@ -11,11 +11,12 @@ from sloproof.duration import format_duration, parse_duration
 from sloproof.errors import FeatureError
 from sloproof.load.hostile import hostile_requests
 from sloproof.load.ledger import Ledger
-from sloproof.load.profile import Locustfile, Profile, Stage
+from sloproof.load.profile import Profile, Stage
 from sloproof.load.recording import recorded
 from sloproof.shareable import shareable
 from sloproof.steps.types import TYPES
 from sloproof.trial import Trial
+from sloproof.usual_load import locustfile_of, usual_load
 
 
 @when(parsers.parse('{count:d} requests are sent to {method:method} "{path:text}"', TYPES))
@@ -252,13 +253,11 @@ def _own(trial: Trial, users: int, path: str, duration: timedelta) -> Profile:
     place = trial.harness.root / path
     if not place.is_file():
         raise FeatureError("expected a locustfile, found no such file", where=place)
-    settings = trial.harness.settings
-    endpoints = tuple((one.path, one.endpoint) for one in settings.endpoints)
     return Profile(
-        locustfile=Locustfile(path=str(place), endpoints=endpoints),
+        locustfile=locustfile_of(trial.harness, place),
         users=users,
         duration_seconds=duration.total_seconds(),
-        timeout_seconds=settings.load.timeout_seconds,
+        timeout_seconds=trial.harness.settings.load.timeout_seconds,
     )
 
 
@@ -270,8 +269,7 @@ def _replay(trial: Trial, ledger: Ledger, name: str) -> None:
 
 
 def _staged(trial: Trial, *stages: Stage) -> Profile:
-    load = trial.harness.settings.load
-    return Profile(mix=trial.harness.usual_mix, stages=stages, seed=load.seed, timeout_seconds=load.timeout_seconds)
+    return usual_load(trial.harness, Profile(stages=stages))
 
 
 def _rate(text: str) -> float:
