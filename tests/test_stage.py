@@ -14,7 +14,7 @@ import pytest
 
 from sloproof.barrier import Anchor
 from sloproof.errors import EnvironmentStartError
-from sloproof.stage import OwnStage, SharedStage
+from sloproof.stage import OwnStage, SharedStage, Stage
 from tests.fakes import after, seconds
 
 
@@ -52,19 +52,35 @@ def stage(tmp_path: Path, barrier: Barrier) -> Callable[[], SharedStage]:
     return make
 
 
+class AnewError(Exception):
+    """There is no anchor to begin from."""
+
+
+def begun_from(stage: Stage) -> Anchor | None:
+    """Return the known anchor that an observation begins from, None where it takes a new one."""
+
+    def take() -> Anchor:
+        raise AnewError
+
+    try:
+        return stage.begin(take)
+    except AnewError:
+        return None
+
+
 # A harness of its own
 
 
 def test_own_stage_begins_where_the_last_anchor_was_until_something_is_sent(tmp_path: Path, barrier: Barrier) -> None:
     own = OwnStage(tmp_path)
-    assert own.latest() is None
+    assert begun_from(own) is None
 
     taken = own.anchor(barrier.take, adopt=True)
-    assert own.latest() == taken
+    assert begun_from(own) == taken
 
     with own.sending():
-        assert own.latest() is None
-    assert own.latest() is None
+        assert begun_from(own) is None
+    assert begun_from(own) is None
 
 
 def test_own_stage_takes_each_anchor_anew(tmp_path: Path, barrier: Barrier) -> None:
@@ -82,7 +98,7 @@ def test_own_stage_does_not_begin_where_evidence_is_missing(tmp_path: Path, barr
     with own.sending() if why == "under way" else ExitStack():
         own.anchor(barrier.take, adopt=True)
 
-    assert own.latest() is None
+    assert begun_from(own) is None
 
 
 def test_own_stage_reads_the_ledgers_of_its_folder(tmp_path: Path) -> None:
@@ -162,6 +178,36 @@ def test_an_anchor_that_must_be_new_is_never_adopted(stage: Callable[[], SharedS
     assert barrier.taken == 2
 
 
+def test_an_anchor_that_another_has_just_taken_is_adopted_while_others_send_already(
+    stage: Callable[[], SharedStage], barrier: Barrier
+) -> None:
+    """Eight begin at once: whoever of them is last must not wait until the load of the first is over."""
+    one, other, sender = stage(), stage(), stage()
+    taken = other.anchor(lambda: replace(barrier.take(), covers=after(10**6)), adopt=True)
+
+    with sender.sending():
+        assert one.anchor(barrier.take, adopt=True) == taken
+
+
+def test_a_scenario_begins_where_another_does_while_that_one_sends(
+    stage: Callable[[], SharedStage], barrier: Barrier
+) -> None:
+    one, other = stage(), stage()
+    begun: list[Anchor] = []
+    beginning = Thread(target=lambda: begun.append(one.begin(barrier.take)))
+
+    def take() -> Anchor:
+        beginning.start()
+        beginning.join(0.3)
+        assert not begun, "there is nothing to begin from yet"
+        return barrier.take()
+
+    taken = other.begin(take)
+    with other.sending():
+        beginning.join(60)
+        assert begun == [taken]
+
+
 def test_no_anchor_is_taken_while_another_sends(stage: Callable[[], SharedStage], barrier: Barrier) -> None:
     one, other = stage(), stage()
     taking = Thread(target=lambda: one.anchor(barrier.take, adopt=True))
@@ -182,9 +228,9 @@ def test_what_is_anchored_within_ones_own_load_is_for_nobody_else(
 
     with one.sending(), one.sending():
         one.anchor(barrier.take, adopt=True)
-        assert one.latest() is None
+        assert begun_from(one) is None
 
-    assert other.latest() is None
+    assert begun_from(other) is None
     assert barrier.taken == 1
 
 
@@ -197,7 +243,7 @@ def test_beside_others_a_scenario_begins_before_what_others_have_sent(
         pass
 
     with one.scenario("s", alone=False):
-        assert one.latest() == taken
+        assert begun_from(one) == taken
 
 
 def test_beside_others_a_scenario_never_begins_before_what_its_own_process_has_sent(
@@ -210,9 +256,9 @@ def test_beside_others_a_scenario_never_begins_before_what_its_own_process_has_s
         pass
 
     with one.scenario("later", alone=False):
-        assert one.latest() is None
+        assert begun_from(one) is None
         taken = other.anchor(barrier.take, adopt=True)
-        assert one.latest() == taken
+        assert begun_from(one) == taken
 
 
 @pytest.mark.parametrize("why", ["not settled", "dead"])
@@ -225,9 +271,9 @@ def test_nobody_begins_where_evidence_is_missing_but_before(
     barrier.dead = {"logs": "gone"} if why == "dead" else {}
     one.anchor(barrier.take, adopt=True)
 
-    assert other.latest() == good
+    assert begun_from(other) == good
     with other.scenario("alone", alone=True):
-        assert other.latest() is None, "the barrier itself has sent something since"
+        assert begun_from(other) is None, "the barrier itself has sent something since"
 
 
 # Alone
@@ -240,12 +286,12 @@ def test_alone_a_scenario_begins_where_nothing_was_sent_since(
     taken = other.anchor(barrier.take, adopt=True)
 
     with one.scenario("a", alone=True):
-        assert one.latest() == taken
+        assert begun_from(one) == taken
 
     with other.sending():
         pass
     with one.scenario("b", alone=True):
-        assert one.latest() is None
+        assert begun_from(one) is None
 
 
 def test_what_was_sent_alone_is_forgotten_for_the_next(stage: Callable[[], SharedStage], barrier: Barrier) -> None:
@@ -255,7 +301,7 @@ def test_what_was_sent_alone_is_forgotten_for_the_next(stage: Callable[[], Share
     with one.scenario("a", alone=True), one.sending():
         pass
 
-    assert other.latest() is None
+    assert begun_from(other) is None
 
 
 def test_what_was_anchored_alone_is_where_the_next_begin(stage: Callable[[], SharedStage], barrier: Barrier) -> None:
@@ -266,7 +312,7 @@ def test_what_was_anchored_alone_is_where_the_next_begin(stage: Callable[[], Sha
             pass
         taken = one.anchor(barrier.take, adopt=True)
 
-    assert other.latest() == taken
+    assert begun_from(other) == taken
 
 
 def test_a_scenario_that_fails_gives_its_turn_up(stage: Callable[[], SharedStage]) -> None:

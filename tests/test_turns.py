@@ -170,3 +170,45 @@ def test_a_turn_ends_with_its_block_however_that_ends(tmp_path: Path) -> None:
     with turns.alone():
         assert turns.is_held_alone()
     assert not turns.is_held_alone()
+
+
+def test_a_turn_alone_is_given_where_nothing_spares_it(tmp_path: Path) -> None:
+    turns = Turns(tmp_path / "thing")
+
+    with turns.alone_unless(lambda: "found") as found:
+        assert found is None
+        assert turns.is_held_alone()
+    assert not turns.is_held_alone()
+
+
+@pytest.mark.parametrize("inside", ["together", "alone"])
+def test_who_is_spared_a_turn_alone_holds_none_and_keeps_nobody_waiting(
+    holder: Callable[[str], Holder], tmp_path: Path, inside: str
+) -> None:
+    turns = Turns(tmp_path / "thing")
+    first = holder(inside)
+    first.holds()
+    looks = iter([None, None, "found"])
+
+    with turns.alone_unless(lambda: next(looks)) as found:
+        assert found == "found"
+        first.give_up()
+        beside = holder("alone")
+        beside.holds()
+
+
+def test_who_waits_for_a_turn_alone_in_vain_gets_it_in_the_end(holder: Callable[[str], Holder], tmp_path: Path) -> None:
+    turns = Turns(tmp_path / "thing")
+    first = holder("together")
+    first.holds()
+    looks = 0
+
+    def find() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            first.give_up()
+
+    with turns.alone_unless(find) as found:
+        assert found is None
+        assert turns.is_held_alone()

@@ -211,17 +211,22 @@ class Harness:
 
     def baseline(self) -> Anchor:
         """Return an anchor to begin from: the last one, where an observation may begin there, or a new one."""
-        return self._stage.latest() or self.anchor()
+
+        def take() -> Anchor:
+            taken = self._pass()
+            self._on_anchor(taken)
+            return taken
+
+        return self._stage.begin(take)
 
     def anchor(self, *, rules: bool = False) -> Anchor:
         """Pass the barrier now."""
-
-        def take() -> Anchor:
-            return self.barrier.anchor(rules=rules, at_rest=not self.is_loaded)
-
-        anchor = self._stage.anchor(take, adopt=not rules)
+        anchor = self._stage.anchor(lambda: self._pass(rules=rules), adopt=not rules)
         self._on_anchor(anchor)
         return anchor
+
+    def _pass(self, *, rules: bool = False) -> Anchor:
+        return self.barrier.anchor(rules=rules, at_rest=not self.is_loaded)
 
     def observe(self, before: Anchor, *, rules: bool = False) -> Observation:
         """Pass the barrier now and return what happened since an earlier anchor."""

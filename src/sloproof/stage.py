@@ -36,8 +36,12 @@ class Stage(Protocol):
     def sending(self) -> AbstractContextManager[None]:
         """Return what is held while requests are under way; no anchor of another process is taken meanwhile."""
 
-    def latest(self) -> Anchor | None:
-        """Return the last anchor if an observation may begin there; None where a new one must be taken."""
+    def begin(self, take: Callable[[], Anchor]) -> Anchor:
+        """Return an anchor to begin an observation from: the last one that will do, or a new one.
+
+        Args:
+            take: Passes the barrier.
+        """
 
     def anchor(self, take: Callable[[], Anchor], *, adopt: bool) -> Anchor:
         """Return an anchor that covers everything this process has sent so far.
@@ -73,9 +77,9 @@ class OwnStage:
         finally:
             self._under_way -= 1
 
-    def latest(self) -> Anchor | None:
-        """Return the last anchor, if nothing was sent since."""
-        return self._latest
+    def begin(self, take: Callable[[], Anchor]) -> Anchor:
+        """Return the last anchor, if nothing was sent since, or a new one."""
+        return self._latest or self.anchor(take, adopt=True)
 
     def anchor(self, take: Callable[[], Anchor], *, adopt: bool) -> Anchor:  # noqa: ARG002 - the protocol's
         """Return a new anchor."""
@@ -231,18 +235,29 @@ class SharedStage:
         Raises:
             EnvironmentStartError: A process has died while it sent: what it sent is counted, and in no ledger.
         """
+        asked = self._now()
+
+        def find() -> Anchor | None:
+            known = self._read() if adopt else None
+            return known if known is not None and known.covers > asked else None
+
+        return self._take(take, find)
+
+    def _take(self, take: Callable[[], Anchor], find: Callable[[], Anchor | None]) -> Anchor:
+        """Take an anchor while nobody sends, unless one that will do is found before that."""
         if self._is_held:  # a load of this scenario is still running: nobody else could use what is seen now
             return take()
-        asked = self._now()
-        with self._traffic.alone(), self._holding():
+        with self._traffic.alone_unless(find) as known:
+            # Another may have taken it until the turn came.
+            found = known or find()
+            if found is not None:
+                return found
             if self._lost(_SENDING):
                 raise _unknown()
-            known = self._read()
-            if adopt and known is not None and known.covers > asked:
-                return known
-            # What the barrier sends itself is before the anchor that it gives, and after the one before.
-            self._clean.unlink(missing_ok=True)
-            taken = take()
+            with self._holding():
+                # What the barrier sends itself is before the anchor that it gives, and after the one before.
+                self._clean.unlink(missing_ok=True)
+                taken = take()
             if _can_begin(taken):
                 self._write(taken)
                 self._clean.touch()
@@ -256,14 +271,20 @@ class SharedStage:
         finally:
             self._is_held = False
 
-    def latest(self) -> Anchor | None:
-        """Return the last anchor that may be begun from.
+    def begin(self, take: Callable[[], Anchor]) -> Anchor:
+        """Return the last anchor that may be begun from, or a new one.
 
         A scenario beside others may begin before what others of its kind have sent: all ledgers are read. It does not
         begin before what its own process has sent, which an earlier scenario did. One that is alone begins where
         nothing was sent since.
+
+        Raises:
+            EnvironmentStartError: A process has died while it sent.
         """
-        if self._is_held or (self._is_alone and not self._clean.exists()):
+        return self._take(take, self._latest)
+
+    def _latest(self) -> Anchor | None:
+        if self._is_alone and not self._clean.exists():
             return None
         known = self._read()
         if known is not None and self._sent_at is not None and known.covers <= self._sent_at:

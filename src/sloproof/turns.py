@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.01
 
 
 class Turns:
@@ -44,6 +50,20 @@ class Turns:
         finally:
             os.close(room)
 
+    @contextmanager
+    def alone_unless(self, find: Callable[[], T | None]) -> Iterator[T | None]:
+        """Hold the only turn and give None; or hold none and give what is found, as soon as there is something.
+
+        Who waits for what is there already would only keep those who come later from their turns.
+
+        Args:
+            find: Looks for what makes the turn needless; asked again and again.
+        """
+        with ExitStack() as room:
+            with ExitStack() as door:
+                found = _enter(self._door, door, find) or _enter(self._room, room, find)
+            yield found
+
     def is_held_alone(self) -> bool:
         """Return whether somebody holds the only turn at this moment; any number may ask at once."""
         try:
@@ -60,6 +80,21 @@ def _held(path: Path, how: int) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _enter(path: Path, held: ExitStack, find: Callable[[], T | None]) -> T | None:
+    """Put a lock on what is held, or return what is found before it can be had."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    held.callback(os.close, file)
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if found := find():
+                return found
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return None
 
 
 def _hold(path: Path, how: int) -> int:
