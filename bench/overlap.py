@@ -1,6 +1,6 @@
 """Scenarios that mostly wait: one after the other, beside one another, and with an environment for each worker.
 
-    python bench/overlap.py [--scenarios 8] [--seconds 30] [--suite]
+    python bench/overlap.py [--scenarios 8] [--seconds 30] [--no-suite]
 
 Each drives a light load for 30 s, as long as two scrapes 15 s apart take, and then judges the three-way count.
 The same scenarios run in three ways: sequentially; on workers that share one environment (`-n 8 --env-shared`); on as
@@ -8,7 +8,7 @@ many workers with an environment each (pytest-xdist as it is). Two times are tol
 when the first of them began until the last of them ended, which the goal is about, and of the whole command, with its
 interpreters, environments and report. The verdicts must be the same, scenario by scenario.
 
-`--suite` times the project's own features besides, sequentially and on two workers.
+The project's own features are timed besides, sequentially and on two workers, unless `--no-suite` is given.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenarios", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--suite", action="store_true")
+    parser.add_argument("--suite", action=argparse.BooleanOptionalAction, default=True)
     given = parser.parse_args()
     describe_machine()
     with tempfile.TemporaryDirectory() as made:
