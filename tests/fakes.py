@@ -93,7 +93,7 @@ def entry(
 
 
 class Clock:
-    """A clock that only looking moves."""
+    """A clock that only looking moves, and sleeping."""
 
     def __init__(self, tick: float = 0.01) -> None:
         self.time = T0
@@ -104,6 +104,12 @@ class Clock:
 
     def look(self) -> None:
         self.time += self.tick
+
+    def passed(self) -> float:
+        return (self.time - T0).total_seconds()
+
+    def sleep(self, given: float) -> None:
+        self.time += seconds(given)
 
 
 class FakePrometheus(PrometheusClient):

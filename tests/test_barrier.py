@@ -38,6 +38,8 @@ class _Target:
     instance: str = "a"
     scrape_interval: timedelta = INTERVAL
     scrape_timeout: timedelta = INTERVAL
+    last_scrape: datetime | None = None
+    last_scrape_duration: timedelta = timedelta(0)
     last_error: str = ""
 
 

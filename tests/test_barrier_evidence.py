@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -77,6 +78,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "_SECOND_LOOK", seconds(0.03))
     monkeypatch.setattr(subject, "_REST", seconds(0.03))
     monkeypatch.setattr(subject, "_POLL", seconds(0.002))
+    monkeypatch.setattr(subject, "_LONGEST_SLEEP", seconds(0.002))
 
 
 def group(*evaluated: float | None, interval: float = 0.05) -> tuple[RuleGroup, ...]:
@@ -84,6 +86,44 @@ def group(*evaluated: float | None, interval: float = 0.05) -> tuple[RuleGroup, 
         RuleGroup(f"g{number}", "f.yml", seconds(interval), None if at is None else after(at), seconds(0.001), ())
         for number, at in enumerate(evaluated)
     )
+
+
+@pytest.mark.parametrize(
+    ("last", "interval", "due"),
+    [(-0.01, 0.2, 0.192), (0.0, 0.2, 0.202), (-100.0, 15.0, 5.002), (-0.2, 0.2, 0.202), (0.001, 0.2, 0.203)],
+)
+def test_a_scrape_is_looked_for_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch, last: float, interval: float, due: float
+) -> None:
+    """Looking costs the server and the harness; until a target's rhythm lets it be scraped there is nothing to see."""
+    world = World(up({due - 0.002: 1}))
+    world.clock.tick = seconds(0.001)
+    scraped = target(interval=interval)
+    world.prometheus.scraped = (replace(scraped, last_scrape=after(last), last_scrape_duration=seconds(0.002)),)
+    monkeypatch.setattr(subject, "_LONGEST_SLEEP", seconds(0.5))
+    monkeypatch.setattr(
+        subject, "wait_until",
+        partial(wait_until, clock=world.clock.passed, sleep=world.clock.sleep),
+    )  # fmt: skip
+
+    anchor = world.barrier().anchor()
+
+    assert anchor.at == after(due - 0.002)
+    assert anchor.waited <= seconds(due + 0.02)
+    assert world.prometheus.asked.count(UP) <= 5 + due / 0.5
+
+
+def test_an_evaluation_is_looked_for_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(up({0.05: 1}), grace=1.0)
+    world.clock.tick = seconds(0.001)
+    world.prometheus.groups = lambda: group(0.01 if world.clock.time < after(5.012) else 5.01, interval=5.0)
+    monkeypatch.setattr(subject, "_LONGEST_SLEEP", seconds(0.5))
+    monkeypatch.setattr(subject, "wait_until", partial(wait_until, clock=world.clock.passed, sleep=world.clock.sleep))
+
+    anchor = world.barrier().anchor(rules=True)
+
+    assert anchor.at == after(5.01)
+    assert world.prometheus.asked.count("rules") <= 15
 
 
 def test_anchor_is_the_first_good_scrape_after_the_load() -> None:

@@ -9,6 +9,7 @@ asking again later gives the same answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,8 @@ _POLL = timedelta(milliseconds=15)
 # A scrape is looked for so many times an interval, within bounds: what looking costs and adds is then a small share.
 _LOOKS_PER_INTERVAL = 40
 _SHORTEST_POLL, _LONGEST_POLL = timedelta(milliseconds=5), timedelta(milliseconds=100)
+# Until a scrape is due nothing is to be seen but a component that dies.
+_LONGEST_SLEEP = timedelta(milliseconds=500)
 # A pipeline that is known to be dead, or part of which was frozen on purpose, is given this long to show that it lives.
 _SECOND_LOOK = timedelta(seconds=1)
 # How long a service may take to account for what it has answered before it is judged as it is.
@@ -263,6 +266,7 @@ class Barrier:
         )
         reach = bound + 2 * interval
         threshold = after + _ALIGNMENT + (scrapes - 1) * interval
+        due = max(_next(threshold, one.last_scrape, one.scrape_interval) + one.last_scrape_duration for one in targets)
 
         def observe() -> tuple[Series, ...]:
             now = self._now()
@@ -276,11 +280,16 @@ class Barrier:
             fresh,
             what=f"a good scrape of each of {len(targets)} targets begun after {after.isoformat()}",
             timeout=bound,
-            interval=min(max(interval / _LOOKS_PER_INTERVAL, _SHORTEST_POLL), _LONGEST_POLL),
+            interval=self._until(due, interval),
             check_alive=self._check_alive,
             describe=lambda found: _describe_scrapes(found, targets),
         )
         return max(_good_scrapes(waited.value, threshold))
+
+    def _until(self, due: datetime, interval: timedelta) -> Callable[[], timedelta]:
+        """Return how long to sleep between looks for what comes every interval: until it is due, then but little."""
+        poll = max(min(interval / _LOOKS_PER_INTERVAL, _LONGEST_POLL), _SHORTEST_POLL)
+        return lambda: min(max(due - self._now(), poll), _LONGEST_SLEEP)
 
     def _await_own_targets(self, prometheus: PrometheusClient, grace: timedelta) -> list[Target]:
         """Return the service's targets: a Prometheus that has just started says it is ready before it has any."""
@@ -334,6 +343,7 @@ class Barrier:
         if not groups:
             return after
         interval = max(group.interval for group in groups)
+        due = max(_next(after, one.last_evaluation, one.interval) + one.evaluation_duration for one in groups)
         bound = 2 * interval + grace
         bounds[RULES] = (
             f"2 x evaluation interval {format_duration(interval)} + grace {format_duration(grace)}"
@@ -344,7 +354,7 @@ class Barrier:
             lambda found: all(_evaluated_after(group, after) for group in found),
             what=f"an evaluation of each of {len(groups)} rule groups after {after.isoformat()}",
             timeout=bound,
-            interval=_POLL,
+            interval=self._until(due, interval),
             check_alive=self._check_alive,
             describe=lambda found: ", ".join(f"{group.name} {group.last_evaluation}" for group in found),
         )
@@ -384,6 +394,13 @@ def _good_scrapes(found: tuple[Series, ...], after: datetime) -> list[datetime]:
         if good:
             firsts.append(min(good))
     return firsts
+
+
+def _next(after: datetime, last: datetime | None, interval: timedelta) -> datetime:
+    """Return when what comes every interval comes first after an instant, if it keeps its rhythm."""
+    if last is None:
+        return after
+    return last + max(math.ceil((after - last) / interval), 0) * interval
 
 
 def _evaluated_after(group: RuleGroup, after: datetime) -> bool:

@@ -43,7 +43,7 @@ def wait_until(
     *,
     what: str,
     timeout: timedelta,
-    interval: timedelta,
+    interval: timedelta | Callable[[], timedelta],
     check_alive: Callable[[], None] = lambda: None,
     describe: Callable[[T], str] = str,
     clock: Callable[[], float] = time.monotonic,
@@ -60,7 +60,7 @@ def wait_until(
         satisfied: Judges what was seen.
         what: What is waited for, as a noun.
         timeout: How long at most.
-        interval: From the end of one look to the next.
+        interval: From the end of one look to the next; asked after each look, where it is not always the same.
         check_alive: Called before each look; what it raises ends the wait at once, whatever it is.
         describe: Turns what was seen into a short text.
         clock: Monotonic seconds.
@@ -88,13 +88,17 @@ def wait_until(
         history.append(Observation(moment, describe(value)))
         return [value] if satisfied(value) else []
 
+    def pause(_: RetryCallState) -> float:
+        given = interval if isinstance(interval, timedelta) else interval()
+        return max(min(given.total_seconds(), deadline - clock()), 0.0)
+
     def give_up(_: RetryCallState) -> list[T]:
         raise _deadline_error(what, timeout, timedelta(seconds=clock() - begin), history)
 
     retrying = Retrying(
         retry=retry_if_result(lambda seen: not seen),
         stop=lambda _: clock() >= deadline,
-        wait=lambda _: max(min(interval.total_seconds(), deadline - clock()), 0.0),
+        wait=pause,
         sleep=sleep,
         retry_error_callback=give_up,
     )
