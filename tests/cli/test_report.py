@@ -100,6 +100,18 @@ def test_report_shows_the_worst_first_with_its_reason(
 
 
 @pytest.mark.slow
+def test_a_table_cuts_nothing_off_however_many_rows_burn(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slo.yaml").write_text(DOCUMENT.replace("JOB", "bad").replace("target: 0.99", "target: 0.9999"))
+    main(["report", str(tmp_path), "--prometheus", address, "--at", AT, "--no-report"])
+    seen = capsys.readouterr().out
+    assert seen.count("500x in") > 2
+    assert "…" not in seen
+    assert "FAIL shop-bad: 95 % good of 12,000 is below 99.99 %" in seen
+
+
+@pytest.mark.slow
 def test_report_in_json_is_the_same_when_asked_again(address: str, tmp_path: Path) -> None:
     words = ["report", str(documents(tmp_path, "bad")), "--prometheus", address, "--at", AT, "--json"]
     main([*words, str(tmp_path / "one.json")])

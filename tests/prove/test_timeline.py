@@ -64,3 +64,22 @@ def test_few_events_are_no_evidence() -> None:
 
 def test_silence_is_no_burn() -> None:
     assert not Condition(ROW, BUDGET, T0).holds(Events.of([], []), ns_from_instant(after(30)))
+
+
+def test_a_ratio_that_hovers_at_the_threshold_is_over_only_once_it_is_clearly_below() -> None:
+    """The long window's ratio stays at 1.01 of the threshold, then at 0.99, until the short window has forgotten."""
+    slow = AlertRow("ticket-slow", Severity.TICKET, timedelta(seconds=40), timedelta(seconds=10), Fraction(5))
+    events, budget = steady(60, 70.1, until=100), Fraction(1, 20)
+    condition = Condition(slow, budget, T0)
+    hovering = [(70.2, True), (70.4, True)]
+    assert [condition.holds(events, ns_from_instant(after(at))) for at, _ in hovering] == [one for _, one in hovering]
+
+    fewer = Condition(slow, budget * Fraction(102, 100), T0)  # counts that differ by 2 %
+    at_once, clearly = (
+        fewer.first(events, after(70.1), after(100), holds=False, share=share)
+        for share in (Fraction(1), Fraction(95, 100))
+    )
+    assert at_once == after(70.1)
+    assert clearly is not None
+    # A quarter of the short window is bad, times 0.95 and 1.02: what is left of ten seconds after 7.58 of them.
+    assert (clearly - after(70.1)).total_seconds() == pytest.approx(10 * (1 - 0.25 * 1.02 * 0.95), abs=0.05)

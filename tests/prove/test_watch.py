@@ -46,6 +46,8 @@ def seen(
     delivered: float | None = FIRES + 0.5,
     resolved: float | None = CLEARS + 0.6,
     labels: dict[str, str] | None = None,
+    unanswered: tuple[float, ...] = (),
+    outages: tuple[Window, ...] = (),
 ) -> LiveRow:
     told = {**LABELS, **(labels or {})}
     instants: dict[Literal["firing", "resolved"], float | None] = {"firing": delivered, "resolved": resolved}
@@ -56,12 +58,17 @@ def seen(
     ]
     made = Alerting(folder, *got)
     steps = [after(number / 5) for number in range(50, 300)]
+    failed = {after(one) for one in unanswered}
     firing = tuple(Sample(one, 1.0) for one in steps if fires is not None and after(fires) <= one < after(clears))
     made.prometheus.stored = {
         CASE.selector: (Series({**told, "__name__": "ALERTS", "alertstate": "firing"}, firing),) if firing else (),
         EVALUATED: (evaluations(*(number / 5 for number in range(50, 310))),),
+        f'up{{job="{made.harness.settings.service.name}"}}': (
+            Series({"__name__": "up"}, tuple(Sample(one, float(one not in failed)) for one in steps)),
+        ),
     }
-    (row,) = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0)).judge(CALM, FAULT, UNTIL)
+    watch = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0))
+    (row,) = watch.judge(CALM, FAULT, UNTIL, outages)
     made.harness.close()
     return row
 
@@ -111,6 +118,19 @@ def test_a_lie_turns_its_finding_red(tmp_path: Path, lie: dict[str, float | None
 
     assert row.findings[number].verdict is Verdict.FAIL
     assert row.verdict is Verdict.FAIL
+
+
+def test_what_is_late_while_scrapes_were_missed_proves_nothing_and_says_so(tmp_path: Path) -> None:
+    late = seen(tmp_path / "late", clears=CLEARS + 8, unanswered=(47.0, 47.2))
+    assert late.findings[3].verdict is late.verdict is Verdict.INCONCLUSIVE
+    assert "2 scrapes of the running service were not answered" in late.findings[3].measured
+    on_time = seen(tmp_path / "on time", unanswered=(47.0,))
+    assert on_time.verdict is Verdict.PASS
+
+
+def test_scrapes_of_a_service_that_is_stopped_on_purpose_excuse_nothing(tmp_path: Path) -> None:
+    row = seen(tmp_path, clears=CLEARS + 8, unanswered=(31.0, 31.2, 45.4), outages=(FAULT,))
+    assert row.findings[3].verdict is row.verdict is Verdict.FAIL
 
 
 def test_an_alert_with_another_severity_is_not_taken_for_the_right_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration, parse_duration
 from sloproof.slo.documents.folder import document_paths
@@ -27,13 +28,14 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "lint",
         help="find mistakes in SLO documents",
         description="Find mistakes in OpenSLO documents: what is not valid, and what is valid and yet would never "
-        "alert or always count wrong. With --prometheus, selectors and bucket bounds are looked for there, too.",
+        "alert or always count wrong. With --prometheus and --loki, what queries select is looked for there, too.",
         epilog="Exit status: 0 nothing found (notes may be), 1 something to mend, 3 it could not be looked at.",
     )
     parser.add_argument(
         "paths", nargs="*", type=Path, metavar="PATH", help="files or folders of documents (default: the project's)"
     )
     parser.add_argument("--prometheus", metavar="URL", help="compare with what this server holds")
+    parser.add_argument("--loki", metavar="URL", help="the same for LogQL")
     parser.add_argument(
         "--scrape-interval",
         metavar="DURATION",
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         SettingsError: A path leads nowhere, or the interval is none.
-        UnavailableError: Prometheus does not answer.
+        UnavailableError: A server does not answer.
     """
     client = PrometheusClient(args.prometheus) if args.prometheus else None
     interval = parse_duration(args.scrape_interval) if args.scrape_interval else None
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         document_paths(args.paths, Path.cwd()),
         scrape_interval=interval or DEFAULT_SCRAPE,
         prometheus=client,
+        loki=LokiClient(args.loki) if args.loki else None,
         at=datetime.now(UTC),
     )
     if args.json:

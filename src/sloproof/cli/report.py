@@ -201,7 +201,9 @@ def _print(found: Sequence[Judgement]) -> None:
         console = Console(width=max(_WIDE, console.width))
     table = Table(box=None, pad_edge=False)
     for name in ("objective", "verdict", "SLI", "target", "budget left", "events", "covered", "burning"):
-        table.add_column(name, justify="left" if name in {"objective", "verdict", "burning"} else "right", no_wrap=True)
+        is_text = name in {"objective", "verdict", "burning"}
+        # A list of rows may take several lines; all else would be cut off for it.
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=name != "burning")
     for one in found:
         left = one.remaining
         table.add_row(
@@ -216,7 +218,8 @@ def _print(found: Sequence[Judgement]) -> None:
         )
     console.print(table)
     for one in found:
-        console.print(f"{one.verdict.value.upper()} {one.objective.id}: {one.reason}", markup=False, highlight=False)
+        text = f"{one.verdict.value.upper()} {one.objective.id}: {one.reason}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _burning(rate: BurnRate) -> str:

@@ -65,7 +65,8 @@ def prove_live(
     finally:
         harness.restore()
     until = harness.anchor(rules=True).at
-    return (*rows, *(row for watch, window, _ in watched for row in watch.judge(calm, window, until)))
+    outages = [window for _, window, has_stopped in watched if has_stopped]
+    return (*rows, *(row for watch, window, _ in watched for row in watch.judge(calm, window, until, outages)))
 
 
 def _break(

@@ -15,6 +15,7 @@ from fractions import Fraction
 from sloproof.model import Window, instant_from_ns, ns_from_instant
 from sloproof.slo.model import AlertRow
 
+_WHOLE = Fraction(1)
 _STEP_NS = 20_000_000  # how finely a crossing is looked for; a tenth of the fastest scrape in use
 
 
@@ -56,9 +57,9 @@ class Condition:
     min_events: int = 0
     unknown: tuple[Window, ...] = ()
 
-    def holds(self, events: Events, instant_ns: int) -> bool:
-        """Return whether the budget burns faster than the row allows in both windows that end at an instant."""
-        threshold = self.row.factor * self.budget
+    def holds(self, events: Events, instant_ns: int, share: Fraction = _WHOLE) -> bool:
+        """Return whether the budget burns faster than that share of what the row allows, in both windows to then."""
+        threshold = share * self.row.factor * self.budget
         long_ns, short_ns = _ns(self.row.long), _ns(self.row.short)
         bad, valid = events.counts(instant_ns - short_ns, instant_ns)
         if not valid or Fraction(bad, valid) <= threshold:
@@ -77,11 +78,21 @@ class Condition:
         )
         return max(instant_ns - start_ns - sum(max(one, 0) for one in lost), 0)
 
-    def first(self, events: Events, start: datetime, end: datetime, *, holds: bool = True) -> datetime | None:
-        """Return when in a stretch the condition first holds, or first does not; None where that never is so."""
+    def first(
+        self, events: Events, start: datetime, end: datetime, *, holds: bool = True, share: Fraction = _WHOLE
+    ) -> datetime | None:
+        """Return when in a stretch the condition first holds, or first does not; None where that never is so.
+
+        Args:
+            events: What happened.
+            start: Of the stretch.
+            end: Of the stretch.
+            holds: Which of the two.
+            share: Of the threshold.
+        """
         instant, last = ns_from_instant(start), ns_from_instant(end)
         while instant <= last:
-            if self.holds(events, instant) is holds:
+            if self.holds(events, instant, share) is holds:
                 return instant_from_ns(instant)
             instant += _STEP_NS
         return None

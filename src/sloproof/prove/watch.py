@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 from sloproof.checks import alert_lifecycle
 from sloproof.checks.alert_lifecycle import AlertEvidence, Bound
@@ -17,6 +18,7 @@ from sloproof.finding import Finding, Query, Verdict, worst
 from sloproof.harness import Harness
 from sloproof.model import Notification, Series, Window, ns_from_instant
 from sloproof.prove.cases import ALERT, Case, RowBounds
+from sloproof.prove.missed_scrapes import excused, missed_scrapes
 from sloproof.prove.timeline import Events
 from sloproof.slo.model import AlertRow, Objective
 from sloproof.slo.verdicts import AlertEvent
@@ -24,6 +26,9 @@ from sloproof.slo.verdicts import AlertEvent
 CHECK = "prove_live"
 # The counts that a rule divides are as old as its last scrape and evaluation; a threshold is met by so much sooner.
 _EARLY_SHARE = 0.05
+# A fault ends once the slowest row has fired, so its long window's ratio stays just above the threshold, and may cross
+# it at any time: counts differ by a little. Below this share of the threshold nothing is close any more.
+_OVER_SHARE = Fraction(95, 100)
 _LOOK = timedelta(milliseconds=500)
 _LONGEST_SECONDS = 900.0
 # So much of a fault has to be seen before one can tell that it is too weak for a row.
@@ -95,7 +100,7 @@ class RowWatch:
         def is_settled(case: Case, events: Events, now: datetime) -> bool:
             if not self._has(case, "firing", self._since):
                 return True
-            moment = case.condition.first(events, end, now, holds=False)
+            moment = case.condition.first(events, end, now, holds=False, share=_OVER_SHARE)
             if moment is None:
                 return False
             return self._has(case, "resolved", end) or now > moment + self._bounds.resolved(case).latest
@@ -179,20 +184,25 @@ class RowWatch:
             found.append(_event(case, alerts, told, bound))
         return tuple(found)
 
-    def judge(self, calm: Window, fault: Window, until: datetime) -> tuple[LiveRow, ...]:
-        """Judge each row's life.
+    def judge(
+        self, calm: Window, fault: Window, until: datetime, outages: Sequence[Window] = ()
+    ) -> tuple[LiveRow, ...]:
+        """Judge each row's life. What fails while the running service missed scrapes is inconclusive, and says so.
 
         Args:
             calm: The stretch of healthy load before the fault.
             fault: From the fault's begin to its end.
             until: How far the evidence reaches: an instant after the barrier.
+            outages: When the service was stopped on purpose.
         """
         events = self._events(self.cases, until)
-        return tuple(self._judge(case, events[case.objective.id], calm, fault, until) for case in self.cases)
+        missed = missed_scrapes(self._harness, Window(calm.start, until), outages)
+        rows = [self._judge(case, events[case.objective.id], calm, fault, until) for case in self.cases]
+        return tuple(replace(row, findings=excused(row.findings, missed)) for row in rows)
 
     def _judge(self, case: Case, events: Events, calm: Window, fault: Window, until: datetime) -> LiveRow:
         fires = case.condition.first(events, fault.start, fault.end)
-        clears = case.condition.first(events, fault.end, until, holds=False)
+        clears = case.condition.first(events, fault.end, until, holds=False, share=_OVER_SHARE)
         prometheus = self._harness.clients.prometheus
         stretch = Window(calm.start, until)
         alerts = prometheus.samples(case.selector, stretch).series

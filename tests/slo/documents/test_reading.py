@@ -209,6 +209,12 @@ def test_spoilt_policy_is_refused_with_its_line(
     assert line == line_of(text, there)
 
 
+def test_every_problem_of_a_policy_is_told_at_once(tmp_path: Path) -> None:
+    text = (WITH_POLICY + POLICY).replace("op: gt", "op: lte").replace("targetRef: on-call", "targetRef: nobody")
+    problems = examine([written(tmp_path / "slo.yaml", text)]).problems
+    assert {one.rule for one in problems} == {"condition-op", "unknown-reference"}
+
+
 TWO_WINDOWS = "    - duration: 30d\n      isRolling: true\n    - duration: 7d\n      isRolling: true\n"
 CALENDAR = "      calendar:\n        startTime: 2026-01-01 00:00:00\n        timeZone: Europe/Berlin\n"
 ROLLING = "      isRolling: true\n"
@@ -299,6 +305,28 @@ def test_document_that_nothing_refers_to_is_checked_and_noted(tmp_path: Path) ->
     reading = examine([written(tmp_path / "slo.yaml", GOOD + "---\n" + POLICY.replace("op: gt", "op: lt"))])
     assert [one.rule for one in reading.problems] == ["condition-op"]
     assert {one.rule for one in reading.notes} == {"unused"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("{a-b: x, a_b: y}", "expected labels that differ on alerts, got a-b and a_b, which are both a_b there"),
+        ('{"__name__": x}', "expected a label that an alert can carry, got '__name__'"),
+        ('{"": x}', "expected a label that an alert can carry, got ''"),
+    ],
+)
+def test_labels_that_an_alert_would_lose_are_refused(tmp_path: Path, labels: str, words: str) -> None:
+    text = GOOD.replace("name: availability", f"name: availability\n  labels: {labels}")
+    with pytest.raises(SettingsError, match="label") as raised:
+        read_objectives([written(tmp_path / "slo.yaml", text)])
+    assert f"slo.yaml:5: [label] {words}" in str(raised.value)
+
+
+def test_label_of_a_service_that_would_stand_in_for_the_slos_is_refused(tmp_path: Path) -> None:
+    service = "---\napiVersion: openslo/v1\nkind: Service\nmetadata: {name: shop, labels: {a.b: x}}\nspec: {}\n"
+    text = GOOD.replace("name: availability", "name: availability\n  labels: {a-b: y}") + service
+    with pytest.raises(SettingsError, match=r"got a-b and a\.b, which are both a_b there"):
+        read_objectives([written(tmp_path / "slo.yaml", text)])
 
 
 def test_duplicate_ids_are_refused_with_both_places(tmp_path: Path) -> None:

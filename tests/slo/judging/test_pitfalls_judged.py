@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,10 +21,10 @@ from sloproof.model import Window
 from sloproof.prove.scratch_server import Points, Programs, scratch_prometheus, series_text
 from sloproof.slo.judging.asking import Asker
 from sloproof.slo.judging.judge import Sources, judge
-from sloproof.slo.model import Budgeting, Objective, Rolling, Source, Truth
+from sloproof.slo.model import Budgeting, Calendar, Objective, Rolling, Source, Truth
 from sloproof.slo.verdicts import Judgement
 from tests.slo.counted import numbers
-from tests.slo.objectives import objective, ratio, threshold
+from tests.slo.objectives import objective, ratio, raw, threshold
 from tests.slo.pitfalls import row
 
 pytestmark = pytest.mark.slow
@@ -99,6 +100,13 @@ def made() -> list[Points]:
     all_of.add("burst", [None] * 60 + [50.0] * 71, "500")
     all_of.add("prober", [1.0 if n < 70 or n > 110 else None for n in range(SAMPLES)], "", metric="probe_success")
     all_of.add("prober-mixed", [0.0 if n % 10 == 0 else 1.0 for n in range(SAMPLES)], "", metric="probe_success")
+    broken = [100.0 * n if n < 100 else math.nan for n in range(SAMPLES)]
+    all_of.add("broken", broken)
+    all_of.add("broken", [0.0] * SAMPLES, "500")
+    all_of.add("broken", [1.0] * SAMPLES, "", metric="up")
+    all_of.add("broken", [1.0 if n < 100 else math.nan for n in range(SAMPLES)], "", metric="probe_success")
+    all_of.add("broken", [0.0 if n < 100 else math.nan for n in range(SAMPLES)], "", metric="error_ratio")
+    all_of.add("percents", [99.9] * SAMPLES, "", metric="success_ratio")
     return sorted(all_of.found.values(), key=lambda one: one.series.partition("{")[0])
 
 
@@ -268,6 +276,19 @@ def test_pitfall_22_more_good_than_there_are_is_an_error_that_names_both(server:
         assert "req_total" in found.reason
 
 
+def test_pitfall_23_a_day_begins_at_local_midnight(server: PrometheusClient) -> None:
+    # At AT it is one o'clock in the morning there. The errors are of ten minutes past eleven and ten to one.
+    zone = ZoneInfo("Pacific/Auckland")
+    day = Calendar(1, "d", datetime(2026, 1, 1), zone)  # noqa: DTZ001 - by the clock on the wall
+    assert naive(server, 'sum(increase(req_total{job="idle", code="500"}[1d]))') > 1.5
+    found = ours(server, two_hours("idle", period=day))
+    assert numbers(found.count.bad, found.count.valid) == (1, 31 * 50 + 1)
+    assert found.count.window == Window(AT - HOUR, AT)
+    just_before = ours(server, two_hours("idle", period=day), AT - HOUR - timedelta(milliseconds=1))
+    assert just_before.count.bad == 1
+    assert just_before.count.window.duration > 23 * HOUR
+
+
 def test_pitfall_24_a_dead_prober_is_no_good_slice(server: PrometheusClient) -> None:
     assert naive(server, 'avg_over_time(probe_success{job="prober"}[2h])') == 1
     made = two_hours("prober", indicator=threshold('probe_success{job="prober"}', ">=", "1"), target=Fraction("0.9"))
@@ -275,6 +296,38 @@ def test_pitfall_24_a_dead_prober_is_no_good_slice(server: PrometheusClient) -> 
     assert found.sli == 1
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "is covered" in found.reason
+
+
+@pytest.mark.parametrize("of", ["counter", "threshold", "raw", "expression"])
+def test_what_is_no_number_is_no_data_and_never_passes(server: PrometheusClient, of: str) -> None:
+    lie = 'sum(increase(req_total{job="broken",code="500"}[2h])) / sum(increase(req_total{job="broken"}[2h])) > 0.01'
+    assert not server.query(lie, AT).series  # naive: nothing exceeds the budget
+    share = raw('error_ratio{job="broken"}')
+    indicator = {
+        "counter": two_hours("broken").indicator,
+        "threshold": threshold('probe_success{job="broken"}', ">=", "1"),
+        "raw": share,
+        "expression": raw('max(error_ratio{job="broken"})'),
+    }[of]
+    found = ours(server, two_hours("broken", indicator=indicator, target=Fraction("0.9"), rows=()))
+    assert found.sli == 1
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.count.coverage < Fraction(8, 10)
+    assert "there is no data of the last" in found.reason
+    if of == "counter":
+        assert "a counter that is no number counts as missing data" in found.reason
+
+
+def test_samples_that_are_no_numbers_are_no_events(server: PrometheusClient) -> None:
+    made = two_hours("broken", indicator=threshold('probe_success{job="broken"}', ">=", "1"), rows=())
+    assert ours(server, made).count.valid == 100 - BEFORE - 1
+
+
+def test_a_ratio_in_percent_is_an_error_and_not_good(server: PrometheusClient) -> None:
+    made = two_hours("percents", indicator=raw('success_ratio{job="percents"}', failure=False), rows=())
+    found = ours(server, made)
+    assert found.verdict is Verdict.ERROR
+    assert "a ratio is from 0 to 1" in found.reason
 
 
 def test_samples_are_counted_one_by_one_where_steps_hold_both(server: PrometheusClient) -> None:

@@ -40,6 +40,11 @@ def test_good_document_gives_nothing(tmp_path: Path) -> None:
     assert found(tmp_path, GOOD) == ()
 
 
+def test_documents_without_an_slo_are_noted_and_not_called_clean(tmp_path: Path) -> None:
+    (note,) = found(tmp_path, "")
+    assert (note.rule, note.is_note) == ("no-slo", True)
+
+
 def test_shipped_documents_are_clean() -> None:
     assert lint([REPOSITORY / "slo"]) == ()
 
@@ -66,6 +71,15 @@ MISTAKES = [
         'only good or bad events have path="/a"',
     ),
     ('sum(latency_bucket{job="shop"})', "bucket-without-le", "every event is in several buckets"),
+    ('sum(requests_total{job="shop", code=~"5.."} @ 0)', "fixed-instant", "its count is the same whenever one asks"),
+    ('sum(increase(requests_total{job="shop", code=~"5.."}[{{.window}}] @ end()))', "fixed-instant", "(@)"),
+    (
+        'sum(requests_total{job="shop", code=~"5.."} offset 1h)', "different-times", "got offset 1h beside no offset",
+    ),
+    (
+        'sum(increase(requests_total{job="shop", code=~"5.."}[{{.window}}] offset -5m))', "different-times",
+        "got offset -5m beside no offset",
+    ),
 ]  # fmt: skip
 
 
@@ -78,10 +92,13 @@ def test_mistake_in_a_query_is_found_where_it_stands(tmp_path: Path, query: str,
     assert problems[0].place.line == line_of(text, repr(query))
 
 
+SLICED = "target: 0.999\n      timeSliceTarget: 0.95\n      timeSliceWindow: 5m"
 RIGHT = [
     ('sum(increase(requests_total{job="shop", code=~"5.."}[{{.window}}]))', TOTAL_QUERY),
     ('sum by (zone) (requests_total{job="shop", http_status!~"2.."})', TOTAL_QUERY),
     ('sum(latency_bucket{job="shop", le="0.5"})', 'sum(latency_count{job="shop"})'),
+    # What arrives late is looked at later, all of it.
+    ('sum(requests_total{job="shop", code=~"5.."} offset 5m)', 'sum(requests_total{job="shop"} offset 5m)'),
     ('sum(latency_bucket{job="shop", le="0.5"})', 'sum(latency_bucket{job="shop", le="+Inf"})'),
 ]  # fmt: skip
 
@@ -89,6 +106,27 @@ RIGHT = [
 @pytest.mark.parametrize(("bad", "total"), RIGHT)
 def test_right_query_gives_nothing(tmp_path: Path, bad: str, total: str) -> None:
     assert found(tmp_path, with_queries(bad, total)) == ()
+
+
+def test_log_lines_of_another_time_are_found(tmp_path: Path) -> None:
+    query = 'sum(count_over_time({{app="shop"}} |= "{what}" [{{{{.window}}}}]{offset}))'
+    text = GOOD.replace("type: Prometheus", "type: Loki")
+    text = text.replace(BAD_QUERY, repr(query.format(what="offset 2h", offset=" offset 1h")))
+    text = text.replace(TOTAL_QUERY, repr(query.format(what="GET", offset="")))
+    (problem,) = found(tmp_path, text)
+    assert problem.rule == "different-times"
+    assert "got offset 1h beside no offset" in problem.what
+
+
+@pytest.mark.parametrize(("least", "rows"), [("12", 0), ("13", 1), ("100", 2)])
+def test_minimum_of_events_that_no_window_of_slices_holds_is_found(tmp_path: Path, least: str, rows: int) -> None:
+    text = GOOD.replace("Occurrences", "Timeslices").replace("target: 0.999", SLICED)
+    text = text.replace("name: availability", f'name: availability\n  annotations: {{sloproof/min-events: "{least}"}}')
+    problems = [one for one in found(tmp_path, text) if one.rule == "min-events"]
+    assert len(problems) == rows
+    assert all("it can never alert" in one.hint for one in problems)
+    if problems:
+        assert "the 12 slices of 1h in page-quick" in problems[0].what
 
 
 def test_other_stream_in_one_of_two_log_queries_is_found(tmp_path: Path) -> None:

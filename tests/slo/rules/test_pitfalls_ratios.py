@@ -64,6 +64,21 @@ def test_pitfall_04_a_first_burst_is_seen_in_what_is_not_good(judge: Judge) -> N
     ])  # fmt: skip
 
 
+def test_pitfall_06_idle_slices_are_what_was_declared(judge: Judge) -> None:
+    told = sliced(
+        indicator=TWO_HOURS.indicator, period=Rolling(HOUR), rows=(row(HOUR, 5 * MINUTE, "20"),),
+        target=Fraction("0.99"),
+    )  # fmt: skip
+    # Idle for 25 of 60 minutes, and never an error.
+    series = {GOOD: "0+100x20 2000x24 2000+100x16", BAD: "0x60"}
+    for policy, bad in ((NoData.UNKNOWN, 0), (NoData.BAD, 4)):
+        judge("06", replace(told, no_data=policy), series, [
+            Claim(60 * MINUTE, "sum_over_time(naive:slice:bad[1h]) > 15"),
+            Claim(60 * MINUTE, near("slo:sli_bad:increase1h", bad, 1.5 if bad else 1e-9)),
+            Claim(60 * MINUTE, "slo:sli_valid:increase1h > 10" if bad else "slo:sli_valid:increase1h < 9"),
+        ])  # fmt: skip
+
+
 def test_pitfall_07_the_period_is_weighed_by_events(judge: Judge) -> None:
     # Errors in quiet hours: 30 of 60,060 events, 0.05 %, that a mean of ratios takes for a quarter of them.
     series = {GOOD: "0+1000x60 60000.5+0.5x60", BAD: "0x60 0.5+0.5x60"}

@@ -118,12 +118,12 @@ class PolicyReader:
             )  # fmt: skip
         condition = self._condition(spec, notes)
         targets = self._targets(spec, owner, notes)
-        if condition is None or not spec.alert_when_breaching or targets is None:
+        if condition is None:
             return None
         condition_metadata, of_condition = condition
         burn = self.burn(of_condition)
         short = self._short((metadata, condition_metadata), burn.long if burn is not None else None)
-        if burn is None or short is None:
+        if burn is None or short is None or targets is None or not spec.alert_when_breaching:
             return None
         return AlertRow(
             name=metadata.name,

@@ -29,6 +29,7 @@ from sloproof.slo.documents.problem import Problem, Problems
 from sloproof.slo.documents.slices import slices_of
 from sloproof.slo.documents.targets import target_of
 from sloproof.slo.documents.windows import Catalogue, catalogue_for
+from sloproof.slo.label_names import label_name
 from sloproof.slo.model import (
     AlertRow,
     Budgeting,
@@ -70,6 +71,7 @@ class SloReader:
             self.problems.add(
                 spec.at("objectives"), "missing-field", "expected an objective, got none", "add one with a target"
             )
+        self._refuse_labels(metadata, service)
         labels = self._labels(metadata, service, notes)
         several = len(spec.objectives) > 1
         found = []
@@ -194,6 +196,23 @@ class SloReader:
         if own is not None:
             return tuple(row for row in own.rows() if is_reachable(row, budget))
         return default_rows(period, budget, self.scrape_interval)
+
+    def _refuse_labels(self, metadata: Metadata, service: Service | None) -> None:
+        """Tell labels that no alert can carry: rules would be refused as a whole, or one label lost in another."""
+        seen: dict[str, str] = {}
+        for owner in (metadata, service.metadata if service is not None else None):
+            for name in (owner.labels or {}) if owner is not None else {}:
+                label, place = label_name(name), owner.at(f"labels.{name}") if owner is not None else metadata.at()
+                if not label or label.startswith("__"):
+                    self.problems.add(
+                        place, "label", f"expected a label that an alert can carry, got {name!r}",
+                        "rename it: Prometheus keeps names that begin with two underscores for itself",
+                    )  # fmt: skip
+                elif seen.setdefault(label, name) != name:
+                    self.problems.add(
+                        place, "label", f"expected labels that differ on alerts, got {seen[label]} and {name}, "
+                        f"which are both {label} there", "rename or remove one of them",
+                    )  # fmt: skip
 
     def _labels(self, metadata: Metadata, service: Service | None, notes: Notes) -> tuple[tuple[str, str], ...]:
         """Return the SLO's labels, and those of its service that it does not set itself."""

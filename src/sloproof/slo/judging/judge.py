@@ -132,8 +132,11 @@ class _Facts:
             return Verdict.INCONCLUSIVE, f"the answer is only a part: {'; '.join(self.counted.warnings)}"
         if not any(one.covered or one.valid for one in self.seen):
             return Verdict.INCONCLUSIVE, "there is no data at all"
-        if self.sli is None or self.interval is None:
+        if self.sli is None:
             return Verdict.INCONCLUSIVE, f"no event in {_length(self.plan)}"
+        if self.interval is None:
+            bad, valid = number(self.count.bad), number(self.count.valid)
+            return Verdict.ERROR, f"{bad} of {valid} events are bad, which cannot be: a ratio is from 0 to 1"
         verdict, reason = self._missed() if self.sli < self.objective.target else self._met()
         return verdict, "; ".join(filter(None, [reason, self._applied(), self.counted.remark, self._exactness()]))
 

@@ -86,10 +86,13 @@ class _Exact:
             bad = {step: valid.get(step, 0) - counts.get(step, 0) for step in valid.keys() | counts.keys()}
         else:
             bad = counts
-        remark = "" if other or not valid else f"no series of {name} events is there"
+        everything = _merged([*read.values()])
+        unreadable = everything.unreadable()
+        remarks = ["" if other or not valid else f"no series of {name} events is there"]
+        remarks.append("a counter that is no number counts as missing data" if unreadable else "")
         contradiction = _twice(twice) or _contradiction(indicator, valid, counts, Fraction(1), self.plan)
-        found = _whole(self.plan, self.trail, bad, valid, seen, scrapes=scrapes)
-        return replace(found, contradiction=contradiction, remark=remark)
+        found = _whole(self.plan, self.trail, bad, valid, seen, scrapes=scrapes, unknown=unreadable)
+        return replace(found, contradiction=contradiction, remark="; ".join(filter(None, remarks)))
 
     def _looks(self, read: Sequence[Selected], scrapes: Mapping[Key, Mapping[int, tuple[float, float]]]) -> Looks:
         """Return when targets were seen: scraped well, or by any of their series where scrapes are not told."""
@@ -133,7 +136,10 @@ def _as_said(objective: Objective, plan: Plan, trail: Trail) -> Counted:
                         into[step] = into.get(step, 0) + share * exact(sample.value)
     metrics = _metrics(objective)
     selector = promql_selectors(ANY_WINDOW.sub("5m", metrics[0].query))[0].text
-    found = _whole(plan, trail, bad, valid, read_samples(trail, selector, plan))
+    # Samples are events there: where the expression gives none, or what is no number, nobody knows how it was.
+    steps = range(1, sum(run.count for run in plan.runs) + 1)
+    unknown = () if isinstance(objective.indicator, Ratio) else [one for one in steps if not valid.get(one)]
+    found = _whole(plan, trail, bad, valid, read_samples(trail, selector, plan), unknown=frozenset(unknown))
     contradiction = ""
     if isinstance(objective.indicator, Ratio):
         counts = good if objective.indicator.good else bad
@@ -151,14 +157,20 @@ def _whole(
     seen: Selected,
     *,
     scrapes: Mapping[Key, Mapping[int, tuple[float, float]]] | None = None,
+    unknown: frozenset[int] = frozenset(),
 ) -> Counted:
-    """Return counts with what they cover."""
+    """Return counts with what they cover: nothing of the steps that are called unknown."""
     windows = plan.windows()
     if scrapes is None:
         scrapes = _scrapes(trail, [seen], plan)
     covered = coverage(windows, seen.views(), _together(scrapes))
     steps = tuple(
-        Count(window, Fraction(bad.get(number, 0)), Fraction(valid.get(number, 0)), covered[number - 1])
+        Count(
+            window,
+            Fraction(bad.get(number, 0)),
+            Fraction(valid.get(number, 0)),
+            timedelta(0) if number in unknown else covered[number - 1],
+        )
         for number, window in enumerate(windows, 1)
     )
     return Counted(

@@ -70,7 +70,13 @@ def count_samples(indicator: Indicator, selector: str, plan: Plan, trail: Trail)
     mixed: set[int] = set()
     for first, run in numbered(plan):
         text = window_text(run.step)
-        parts = {"low": "min_over_time", "high": "max_over_time", "count": "count_over_time"}
+        # Lowest and highest leave out what is no number; a sum does not.
+        parts = {
+            "low": "min_over_time",
+            "high": "max_over_time",
+            "sum": "sum_over_time",
+            "count": "count_over_time",
+        }
         query = " or ".join(
             f'label_replace({function}({selector}[{text}]), "{MARK}", "{part}", "", "")'
             for part, function in parts.items()
@@ -99,13 +105,24 @@ def count_samples(indicator: Indicator, selector: str, plan: Plan, trail: Trail)
 def _read(
     indicator: Indicator, selector: str, group: Sequence[int], windows: Sequence[Window], trail: Trail, found: Samples
 ) -> None:
-    """Add the samples of steps that follow each other, one by one."""
+    """Add the samples of steps that follow each other, one by one; those that are no events are no data either."""
     ends = [windows[step - 1].end for step in group]
+    events: dict[Key, dict[int, dict[Key, int]]] = {}
     for series in trail.samples(selector, Window(windows[group[0] - 1].start, ends[-1])):
+        own = events.setdefault(target_of(series.labels), {})
         for sample in series.samples:
-            bad = _badness(indicator, sample.value)
+            step, bad = group[bisect_left(ends, sample.time)], _badness(indicator, sample.value)
+            here = own.setdefault(step, {})
+            here.setdefault(key_of(series.labels), 0)
             if bad is not None:
-                found.add(group[bisect_left(ends, sample.time)], bad, 1)
+                here[key_of(series.labels)] += 1
+                found.add(step, bad, 1)
+    for target, steps in events.items():
+        counts = found.selected.samples.setdefault(target, {})
+        for step, here in steps.items():
+            counts[step] = float(max(here.values()))
+            if not counts[step]:
+                del counts[step]
 
 
 def _at_once(indicator: Indicator, numbers: Mapping[str, float]) -> tuple[Number, Number] | None:

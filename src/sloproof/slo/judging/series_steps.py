@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,15 @@ class Selected:
                 most[step] = max(most.get(step, 0.0), count)
                 together[step] = together.get(step, 0.0) + count
         return most, together
+
+    def unreadable(self) -> frozenset[int]:
+        """Return the steps at whose end a counter is no finite number: nobody knows what was counted in them."""
+        return frozenset(
+            step
+            for counter in self.counters.values()
+            for step, value in counter.last.items()
+            if not math.isfinite(value)
+        )
 
 
 def read_counters(trail: Trail, selector: str, plan: Plan) -> Selected:

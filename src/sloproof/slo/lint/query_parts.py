@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
 import promql_parser
 
+from sloproof.duration import parse_duration
 from sloproof.errors import SettingsError
 from sloproof.nearest import Matcher, Operator, parse_selector
 from sloproof.slo.documents.metrics import WINDOW
@@ -17,10 +18,12 @@ from sloproof.slo.documents.metrics import WINDOW
 # Stands for the window while a query is parsed; nobody writes this range.
 _STAND_IN = timedelta(seconds=7919)
 _STAND_IN_TEXT = "7919s"
+_NOW = timedelta(0)
 _BELOW = ("lhs", "rhs", "expr", "vector_selector", "param")
 # A selector of LogQL, with its texts in quotes; templates of line_format have two braces, and are in quotes themselves.
 _STREAM = re.compile(r'\{(?:[^{}"`]|"(?:[^"\\]|\\.)*"|`[^`]*`)*\}')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+_LOGQL_OFFSET = re.compile(r"\boffset\s+(-?)([0-9][0-9a-z]*)")
 _LOGQL_RANGE = re.compile(r"\[\s*([0-9][0-9a-z]*)\s*(?::[0-9a-z]*)?\]")
 
 
@@ -34,6 +37,8 @@ class Selected:
         in_window: Whether `{{.window}}` is its range.
         around: Names of functions and aggregations around it, innermost first; `subquery` for a range over an
             expression.
+        offset: By how much earlier events it selects, `offset` of it and of ranges around it added up.
+        is_fixed: Whether it is asked for at an instant of its own (`@`), whenever the query is asked.
     """
 
     name: str
@@ -41,6 +46,8 @@ class Selected:
     window: timedelta | None = None
     in_window: bool = False
     around: tuple[str, ...] = ()
+    offset: timedelta = _NOW
+    is_fixed: bool = False
 
     @property
     def text(self) -> str:
@@ -86,6 +93,12 @@ def logql_ranges(query: str) -> tuple[str, ...]:
     return tuple(_LOGQL_RANGE.findall(_QUOTED.sub('""', query)))
 
 
+def logql_offsets(query: str) -> frozenset[timedelta]:
+    """Return by how much earlier lines a LogQL query counts; of ranges without an offset nothing is said."""
+    found = _LOGQL_OFFSET.findall(_QUOTED.sub('""', query))
+    return frozenset(-parse_duration(text) if sign else parse_duration(text) for sign, text in found)
+
+
 def _walk(node: Any, around: tuple[str, ...], window: timedelta | None) -> Iterator[Selected]:
     if isinstance(node, promql_parser.VectorSelector):
         yield _selected(node, around, window)
@@ -94,7 +107,9 @@ def _walk(node: Any, around: tuple[str, ...], window: timedelta | None) -> Itera
         yield _selected(node.vector_selector, around, node.range)
         return
     if isinstance(node, promql_parser.SubqueryExpr):
-        yield from _walk(node.expr, ("subquery", *around), window or node.range)
+        for one in _walk(node.expr, ("subquery", *around), window or node.range):
+            is_fixed = one.is_fixed or node.at is not None
+            yield replace(one, offset=one.offset + (node.offset or _NOW), is_fixed=is_fixed)
         return
     if isinstance(node, promql_parser.Call):
         for argument in node.args:
@@ -119,4 +134,6 @@ def _selected(node: promql_parser.VectorSelector, around: tuple[str, ...], windo
         None if window == _STAND_IN else window,
         window == _STAND_IN,
         around,
+        node.offset or _NOW,
+        node.at is not None,
     )

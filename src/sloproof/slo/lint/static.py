@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
+from sloproof.clients.loki import LokiClient
 from sloproof.clients.prometheus import PrometheusClient
 from sloproof.duration import format_duration
 from sloproof.errors import SettingsError
@@ -17,7 +18,8 @@ from sloproof.slo.documents.reading import DEFAULT_SCRAPE, examine
 from sloproof.slo.documents.targets import decimal_text
 from sloproof.slo.lint.filters import difference
 from sloproof.slo.lint.live import live_problems
-from sloproof.slo.lint.query_parts import Selected, logql_ranges, promql_ranges, promql_selectors
+from sloproof.slo.lint.live_logs import live_log_problems
+from sloproof.slo.lint.query_parts import Selected, logql_offsets, logql_ranges, promql_ranges, promql_selectors
 from sloproof.slo.model import Metric, Objective, Place, Ratio, RawRatio, Source, Threshold
 from sloproof.slo.rows import MIN_SCRAPES, is_reachable, left_out_rows
 from sloproof.slo.rules.expressions import counts_of
@@ -31,6 +33,7 @@ def lint(
     *,
     scrape_interval: timedelta = DEFAULT_SCRAPE,
     prometheus: PrometheusClient | None = None,
+    loki: LokiClient | None = None,
     at: datetime | None = None,
 ) -> tuple[Problem, ...]:
     """Return what is wrong with the documents in files and folders, and what is worth knowing, by file and line.
@@ -39,19 +42,29 @@ def lint(
         paths: As of `read_objectives`.
         scrape_interval: Of what is measured.
         prometheus: Where given, selectors are looked for in it, too, and the scrape intervals that it has count.
-        at: The instant to look at it; needed where it is given.
+        loki: Where given, LogQL is asked of it, and streams are looked for in it.
+        at: The instant to look at them; needed where one is given.
 
     Raises:
         SettingsError: A path leads nowhere.
-        UnavailableError: Prometheus does not answer.
+        UnavailableError: A server does not answer.
         QueryError: Prometheus refuses a question.
     """
     reading = examine(paths, scrape_interval=scrape_interval)
     found = list(chain(reading.problems, reading.notes))
+    if not (reading.objectives or reading.problems):
+        found.append(
+            Problem(
+                Place(paths[0], 1), "no-slo", "no SLO is among the documents", "right where it is kept elsewhere",
+                is_note=True,
+            )
+        )  # fmt: skip
     for objective in reading.objectives:
         found += objective_problems(objective, scrape_interval)
     if prometheus is not None and at is not None:
         found += live_problems(reading.objectives, prometheus, at)
+    if loki is not None and at is not None:
+        found += live_log_problems(reading.objectives, loki, at)
     return in_order(found)
 
 
@@ -126,6 +139,13 @@ def _row_problems(objective: Objective, scrape_interval: timedelta) -> Iterator[
                 f"expected a window within the period, got {format_duration(row.long)} in {row.name} for "
                 f"{objective.id}", "shorten lookbackWindow, or lengthen the period",
             )  # fmt: skip
+        if objective.slice_length and objective.min_events * objective.slice_length > row.long:
+            yield Problem(
+                place, "min-events",
+                f"expected a minimum of events that a window can hold, got {objective.min_events} beside the "
+                f"{row.long // objective.slice_length} slices of {format_duration(row.long)} in {row.name} for "
+                f"{objective.id}", "it can never alert: each slice is one event; lower sloproof/min-events",
+            )  # fmt: skip
         if objective.source is Source.PROMETHEUS and row.short < MIN_SCRAPES * scrape_interval:
             yield _short_range(place, f"the short window of {row.name}", row.short, scrape_interval)
 
@@ -167,6 +187,12 @@ def _shape_problems(metric: Metric, *, is_counted: bool) -> Iterator[Problem]:
     if metric.source is not Source.PROMETHEUS:
         return
     for one in promql_selectors(metric.query):
+        if one.is_fixed:
+            yield Problem(
+                metric.place, "fixed-instant",
+                f"expected the events of each window, got {one.text} at an instant of its own (@): its count is the "
+                "same whenever one asks", "remove @",
+            )  # fmt: skip
         if _is_summed_first(one):
             yield Problem(
                 metric.place, "sum-before-increase",
@@ -194,6 +220,22 @@ def _is_summed_first(one: Selected) -> bool:
     return bool(sums) and bool(increases) and min(sums) < max(increases)
 
 
+def _offsets(metric: Metric) -> frozenset[timedelta]:
+    """Return by how much earlier events a query asks for."""
+    if metric.source is Source.PROMETHEUS:
+        return frozenset(one.offset for one in promql_selectors(metric.query))
+    return logql_offsets(metric.query) if metric.source is Source.LOKI else frozenset()
+
+
+def _offsets_text(metric: Metric) -> str:
+    shown = [
+        f"offset {'-' if one < timedelta(0) else ''}{format_duration(abs(one))}"
+        for one in sorted(_offsets(metric))
+        if one
+    ]
+    return " and ".join(shown) or "no offset"
+
+
 def _ratio_problems(ratio: Ratio) -> Iterator[Problem]:
     part = ratio.good or ratio.bad
     if part is not None and part.query == ratio.total.query:
@@ -201,6 +243,12 @@ def _ratio_problems(ratio: Ratio) -> Iterator[Problem]:
         yield Problem(
             part.place, "same-query", f"expected two queries, got the same twice: the objective could {what}",
             "let one of them select good or bad events",
+        )  # fmt: skip
+    if part is not None and _offsets(part) != _offsets(ratio.total):
+        yield Problem(
+            part.place, "different-times",
+            f"expected good or bad events of the same time as all events, got {_offsets_text(part)} beside "
+            f"{_offsets_text(ratio.total)}", f"give both queries the same offset; the other is at {ratio.total.place}",
         )  # fmt: skip
     apart = difference(ratio)
     if part is not None and apart:

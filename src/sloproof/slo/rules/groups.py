@@ -7,12 +7,12 @@ evaluated in order at one instant, so no alert sees the ratios of two different 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from fractions import Fraction
 
 from sloproof.slo.calendar import nominal_length
+from sloproof.slo.label_names import label_name
 from sloproof.slo.model import AlertRow, Objective, Severity, Source
 from sloproof.slo.rules.alert_text import burn_texts, missing_texts, surplus_texts
 from sloproof.slo.rules.counting import Counting, at_steps, counting_of, lookback
@@ -28,7 +28,6 @@ _DAY = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
 # Enough to tell a part of a window to a thousandth or two, few enough for days to cost no more than hours.
 _MOST_STEPS = 720
-_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def rules_of(objective: Objective, timing: Timing, counts: WindowCounts | TickCounts | None = None) -> ObjectiveRules:
@@ -148,14 +147,9 @@ def _alert_labels(objective: Objective, names: Names, severity: Severity, row: A
     }
     reserved = {*own, "long", "short", "row", "alertname"}
     for name, text in objective.labels:
-        label = _label_name(name)
+        label = label_name(name)
         own[f"label_{label}" if label in reserved else label] = text
     return tuple(own.items())
-
-
-def _label_name(name: str) -> str:
-    label = _NO_LABEL.sub("_", name)
-    return f"_{label}" if label[:1].isdigit() else label
 
 
 def _period(objective: Objective, counting: Counting, names: Names) -> Iterator[Recording]:

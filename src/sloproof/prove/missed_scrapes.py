@@ -1,0 +1,53 @@
+"""Scrapes that a running service left unanswered: bounds count on every one, so what is late then proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sloproof.finding import Finding, Verdict
+from sloproof.harness import Harness
+from sloproof.model import Window
+
+# A scrape that began in an outage may end after it.
+_AFTER = timedelta(seconds=1)
+
+
+def missed_scrapes(harness: Harness, window: Window, outages: Sequence[Window] = ()) -> tuple[datetime, ...]:
+    """Return when a scrape of the service found no answer, those of outages on purpose left out, in order.
+
+    Raises:
+        UnavailableError: Prometheus does not answer.
+    """
+    selector = f'up{{job="{harness.settings.service.name}"}}'
+    found = harness.clients.prometheus.samples(selector, window).series
+    return tuple(
+        sorted(
+            sample.time
+            for series in found
+            for sample in series.samples
+            if not sample.value and not any(one.start <= sample.time <= one.end + _AFTER for one in outages)
+        )
+    )
+
+
+def excused(findings: Sequence[Finding], missed: Sequence[datetime]) -> tuple[Finding, ...]:
+    """Return findings of which none that fails is believed where scrapes were missed: it may be the machine's doing."""
+    if not missed:
+        return tuple(findings)
+    seen = (
+        f"{len(missed)} scrapes of the running service were not answered, "
+        f"from {missed[0].isoformat(timespec='milliseconds')} to {missed[-1].isoformat(timespec='milliseconds')}"
+    )
+    return tuple(
+        replace(
+            one,
+            verdict=Verdict.INCONCLUSIVE,
+            measured=f"{one.measured}; {seen}",
+            hint="bounds count on every scrape: is the machine too busy? prove it again where it is not",
+        )
+        if one.verdict is Verdict.FAIL
+        else one
+        for one in findings
+    )
