@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from service.telemetry import StartResponse, WsgiApp
 
 LIVENESS, READINESS, METRICS = f"{PROBES}liveness", f"{PROBES}readiness", "/metrics"
+# Where the server puts the error of a scrape that it tried to answer itself.
+FAILURE_KEY = "service.scrape_failure"
 _MAX_FAULTS_BYTES = 64 * 1024
 _log = logging.getLogger("service.faults")
 
@@ -75,6 +77,10 @@ class Scrapes:
         """Answer one request."""
         if environ.get("PATH_INFO") != METRICS or environ.get("REQUEST_METHOD") != "GET":
             return self._app(environ, respond)
+        failure: Exception | None = environ.get(FAILURE_KEY)
+        if failure is not None:
+            # Tried again it might succeed, and nobody would know.
+            raise failure
         body, content_type = self._metrics.expose(environ.get("HTTP_ACCEPT", ""))
         respond("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))])
         return (body,)

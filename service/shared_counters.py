@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ _Counts: Any = mmap_dict.MmapedDict
 _ENDED = "ended"
 # The one way of putting several workers' gauges together that is known here: added up, over those that live.
 _SUMMED = "livesum"
+# A folder's time of change is coarse: one that is younger may yet be that of another change.
+_SETTLED_NS = 100_000_000
+# Each header of those that ask has an answer kept, but not as many as clients can think of.
+_MOST_ANSWERS = 8
 
 
 class SharedCounters:
@@ -40,9 +45,16 @@ class SharedCounters:
         self._folder = folder
         self._reading = threading.Lock()
         self._files: dict[str, CounterFile] = {}
+        self._ordered: list[CounterFile] = []
         self._shape: tuple[tuple[tuple[int, int], int], ...] = ()
         self._layout = Layout(())
         self._slots: list[list[int]] = []
+        self._values: list[tuple[float, ...]] = []
+        # What was exposed of these very values, by Accept header.
+        self._answers: dict[str, Exposition] = {}
+        self._folder_changed_ns: int | None = None
+        # The process that opened the lock for reading, and its file.
+        self._lock = (0, -1)
 
     def expose(self, accept: str) -> Exposition:
         """Return every metric, summed over the workers that live and those that ended.
@@ -51,18 +63,43 @@ class SharedCounters:
             accept: The Accept header of who asks.
         """
         with self._reading:
-            with self._locked(fcntl.LOCK_SH):
+            lock = self._lock_to_read()
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            try:
                 files = self._current_files()
                 values = [file.read() for file in files]
-            self._fit(files)
-            sums = [0.0] * len(self._layout.slots)
-            for slots, found in zip(self._slots, values, strict=True):
-                for slot, value in zip(slots, found, strict=True):
-                    sums[slot] += value
-            return self._layout.expose(sums, accept)
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            if self._fit(files) or values != self._values or len(self._answers) >= _MOST_ANSWERS:
+                self._values = values
+                self._answers.clear()
+            answer = self._answers.get(accept)
+            if answer is None:
+                sums = [0.0] * len(self._layout.slots)
+                for slots, found in zip(self._slots, values, strict=True):
+                    for slot, value in zip(slots, found, strict=True):
+                        sums[slot] += value
+                answer = self._answers[accept] = self._layout.expose(sums, accept)
+            return answer
+
+    def _lock_to_read(self) -> int:
+        # The lock belongs to the opened file: a process that was forked would share it with the one it comes from.
+        pid, descriptor = self._lock
+        if pid != os.getpid():
+            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = (os.getpid(), descriptor)
+        return descriptor
 
     def _current_files(self) -> list[CounterFile]:
         """Return the files that there are now, those known already as they are known."""
+        now_ns = time.time_ns()
+        changed_ns = self._folder.stat().st_mtime_ns
+        if changed_ns != self._folder_changed_ns:
+            self._scan()
+            self._folder_changed_ns = changed_ns if now_ns - changed_ns > _SETTLED_NS else None
+        return self._ordered
+
+    def _scan(self) -> None:
         current = {}
         for entry in os.scandir(self._folder):
             if entry.name.endswith(".db"):
@@ -75,13 +112,18 @@ class SharedCounters:
                 file.close()
         self._files = current
         # Gauges first: whatever is not in flight any more when they are read has been counted by then.
-        return [current[name] for name in sorted(current, key=lambda name: (not name.startswith("gauge_"), name))]
+        names = sorted(current, key=lambda name: (not name.startswith("gauge_"), name))
+        self._ordered = [current[name] for name in names]
 
-    def _fit(self, files: Sequence[CounterFile]) -> None:
-        """Find the place of each file's values, if there are other files or series than at the last scrape."""
+    def _fit(self, files: Sequence[CounterFile]) -> bool:
+        """Find the place of each file's values, if there are other files or series than at the last scrape.
+
+        Returns:
+            Whether there are.
+        """
         shape = tuple((file.identity, len(file.keys)) for file in files)
         if shape == self._shape:
-            return
+            return False
         unfit = [file.mode for file in files if file.kind == "gauge" and file.mode != _SUMMED]
         if unfit:
             raise ValueError(f"expected gauges of multiprocess_mode {_SUMMED!r} alone, saw {unfit[0]!r}")
@@ -91,6 +133,7 @@ class SharedCounters:
             self._layout = Layout(tuple(every))
         self._slots = [[self._layout.slots[key] for key in of_file] for of_file in keys]
         self._shape = shape
+        return True
 
     def retire(self, pid: int) -> None:
         """Move the counts of a worker that ended into the archive, and forget what it had in flight."""

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.http.body import LengthReader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from service.observers import FAILURE_KEY
+from service.repeated_scrapes import RepeatedScrapes
 from service.telemetry import BEGAN_KEY, CLIENT_ERROR, SERVER_ERROR, problem_body
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     linger: Callable[[Connection], None]
     began = 0.0
     head = b""
+    # Why the loop could not answer it.
+    failure: Exception | None = None
 
     def look(self) -> tuple[bool, bool]:
         """Return whether a thread can read a whole head now without waiting for the client, and whether any came."""
@@ -105,6 +109,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     - A request gets a thread once its head is there whole. Clients that connect and say nothing, or say it slowly,
       cost no thread.
     - Probes have threads of their own, which nothing else can take.
+    - A scrape that comes again as it came before is answered by the loop itself: changing threads costs more than it.
     - A body that nobody wanted is not waited for: its connection is closed.
     - A client that stalls in the middle of a body or an answer is given up after a while.
     - Waiting for a client to take its last answer does not hold up the loop that serves all others.
@@ -123,6 +128,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._lingering: dict[Connection, float] = {}
         self._at_work = threading.local()
         self._probe_pool: ThreadPoolExecutor | None = None
+        self._scrapes = RepeatedScrapes(self.service)
+        self._answered: Future[bool] = Future()
+        self._answered.set_result(True)
 
     def accept(self, listener: Any) -> bool:
         """Take one connection; return whether there was one."""
@@ -163,14 +171,51 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _dispatch(self, conn: Connection) -> None:
+        if self._answer_at_once(conn):
+            return
         if not self.service.instrumentation.asks_for_probe(conn.head):
             super().enqueue_req(conn)
             return
         if self._probe_pool is None:
             # Not before the fork, which takes no threads along.
             self._probe_pool = ThreadPoolExecutor(_PROBE_THREADS, "probe")
-        future = self._probe_pool.submit(self.handle, conn)
+        self._submit(self._probe_pool, self.handle, conn)
+
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Connection], Any], conn: Connection) -> None:
+        future = pool.submit(work, conn)
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _answer_at_once(self, conn: Connection) -> bool:
+        """Answer a scrape that is known, on a connection that can be kept after it; return whether it was one."""
+        is_kept = (
+            conn.initialized
+            and not conn.parser.unreader.buf.getvalue()
+            and self.alive
+            and self.nr + 1 < self.max_requests
+            and len(self.keepalived_conns) < self.max_keepalived
+        )
+        try:
+            answer = self._scrapes.answer_to(conn.head) if is_kept else None
+        except Exception as error:  # noqa: BLE001 - the usual way tells of it, and answers
+            conn.failure = error
+            return False
+        if answer is None:
+            return False
+        self.nr += 1
+        try:
+            conn.sock.recv(len(conn.head))
+            sent = conn.sock.send(answer)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.nr_conns -= 1
+            conn.close()
+            return True
+        if sent < len(answer):
+            self._submit(self.tpool, partial(_send_rest, answer[sent:]), conn)
+        else:
+            self.finish_request(conn, self._answered)
+        return True
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events, and look after connections that no event is to be expected of."""
@@ -206,6 +251,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             at_work.has_reached_app = True
             conn: Connection = at_work.connection
             environ[BEGAN_KEY] = conn.began
+            environ[FAILURE_KEY], conn.failure = conn.failure, None
+            self._scrapes.note(conn.head, environ)
 
             def begin(*head: Any) -> Any:
                 if not conn.is_at_end():
@@ -318,3 +365,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             with contextlib.suppress(KeyError, ValueError, OSError):
                 self.poller.unregister(conn.sock)
             TConn.close(conn)
+
+
+def _send_rest(rest: bytes, conn: Connection) -> bool:
+    """Wait for a client to take the rest of its answer, in a thread; return that the connection can be kept."""
+    conn.sock.settimeout(None)
+    conn.sock.sendall(rest)
+    return True

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,41 @@ def test_an_exposition_of_nothing_and_one_of_one_series_are_what_the_client_writ
     Gauge("live", "Now.", registry=registry).set(2.5)
     alone = Layout([SeriesKey("gauge", mmap_key("live", "live", [], [], "Now."))])
     assert alone.expose([2.5], OPEN_METRICS).body == encode(registry)
+
+
+@pytest.mark.slow  # real processes
+def test_worker_that_comes_to_a_folder_long_unchanged_is_read(tmp_path: Path) -> None:
+    """Unchanged for long, the folder is not listed again; with a new file in it, it is."""
+    shared = SharedCounters(tmp_path)
+    count(tmp_path, 1, 'done.labels("first").inc(4)')
+    shared.expose("")
+    long_ago = time.time() - 60
+    for number in range(2, 6):
+        os.utime(tmp_path, (long_ago + number, long_ago + number))
+        assert b'done_total{what="first"} 4.0' in shared.expose("").body
+        assert shared.expose("").body == shared.expose("").body
+        count(tmp_path, number, f'done.labels("of {number}").inc({number})')
+        assert f'done_total{{what="of {number}"}} {number}.0'.encode() in shared.expose("").body
+
+
+def test_same_header_is_answered_anew_once_a_number_changed(tmp_path: Path) -> None:
+    kept = Counts(str(tmp_path / "counter_1.db"))
+    key = mmap_key("n", "n_total", [], [], "N.")
+    shared = SharedCounters(tmp_path)
+    for value in (1.0, 2.0, 2.0, 3.0):
+        kept.write_value(key, value, 0.0)
+        for accept in ("", "text/plain", "application/openmetrics-text; version=1.0.0"):
+            assert f"n_total {value}\n".encode() in shared.expose(accept).body
+    kept.close()
+
+
+def test_file_that_came_in_the_same_tick_as_a_scrape_is_read(tmp_path: Path) -> None:
+    """The system's clock for files is coarse: two changes of a folder can bear one time."""
+    shared = SharedCounters(tmp_path)
+    tick = time.time_ns() + 10**10
+    for number in range(3):
+        kept = Counts(str(tmp_path / f"counter_{number}.db"))
+        kept.write_value(mmap_key("n", "n_total", [], [], "N."), 1.0, 0.0)
+        kept.close()
+        os.utime(tmp_path, ns=(tick, tick))
+        assert f"n_total {number + 1}.0\n".encode() in shared.expose("").body

@@ -108,3 +108,21 @@ def test_both_ways_of_counting_expose_the_same_series(tmp_path: Path) -> None:
         check=True, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)},
     ).stdout  # fmt: skip
     assert samples_of(text).keys() == samples_of(plain).keys()
+
+
+def test_forked_process_has_a_lock_of_its_own(tmp_path: Path) -> None:
+    """With one in common, the first to be done would unlock for both."""
+    shown = run(
+        tmp_path,
+        """
+metrics.expose("")
+if not os.fork():
+    metrics.expose("")
+    show = lambda lock=metrics._shared._lock: sys.stdout.write(f"{lock[0] == os.getpid()} {lock[1]}#END\\n")
+    show(); sys.stdout.flush(); os._exit(0)
+os.wait(); sys.stdout.write(f"True {metrics._shared._lock[1]}#END\\n")
+""",
+    )
+    (is_own, child), (_, parent) = (text.split() for text in shown)
+    assert is_own == "True"
+    assert child != parent
