@@ -77,6 +77,7 @@ def test_wrong_setting_is_refused_by_the_name_of_its_key(tmp_path: Path, old: st
         ("[tool.sloproof.load]\ntimeout_seconds = nan", "load.timeout_seconds"),
         ("[tool.sloproof.load]\ntimeout_seconds = inf", "load.timeout_seconds"),
         ("[tool.sloproof.slo]\ncompress = 0", "slo.compress"),
+        ('[tool.sloproof.slo]\nevaluation = "0s"', "slo.evaluation"),
         ("[tool.sloproof.slo]\nrate = -1.5", "slo.rate"),
     ],
 )

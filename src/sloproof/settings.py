@@ -160,11 +160,14 @@ class SloSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         documents: Folder of the OpenSLO documents.
         compress: What every time in the generated rules is divided by there, so that a period of months passes in
             minutes: 300 makes 1 s of a window of 5 minutes.
+        evaluation: How often these rules are evaluated there, as a Prometheus duration: at least as long as
+            `scrape.evaluation`, which it is where it is not given. They cost more than all else that Prometheus does.
         rate: Requests a second of the usual mix under which the rules are proven.
     """
 
     documents: str = "slo"
     compress: int = 300
+    evaluation: str | None = None
     rate: float = 30.0
 
 
@@ -297,19 +300,22 @@ def _check(settings: Settings, path: Path) -> None:
             raise SettingsError(f"expected tool.sloproof.logs.fields to name {', '.join(sorted(missing))}", where=path)
     for rule in settings.endpoints:
         _check_pattern("endpoints.path", rule.path, (), path)
-    for key in ("interval", "evaluation"):
-        text = getattr(settings.scrape, key)
-        try:
-            length = parse_duration(text)
-        except SettingsError as error:
-            raise SettingsError(f"tool.sloproof.scrape.{key}: {error.headline}", where=path, **error.details) from error
-        if not length:
-            raise SettingsError(
-                f"expected tool.sloproof.scrape.{key} to be longer than nothing, got {text!r}", where=path
-            )
+    _check_duration("scrape.interval", settings.scrape.interval, path)
+    _check_duration("scrape.evaluation", settings.scrape.evaluation, path)
+    if settings.slo.evaluation is not None:
+        _check_duration("slo.evaluation", settings.slo.evaluation, path)
     _check_numbers(settings, path)
     if settings.load.locustfile is not None:
         _check_locustfile(settings.load, path)
+
+
+def _check_duration(key: str, text: str, path: Path) -> None:
+    try:
+        length = parse_duration(text)
+    except SettingsError as error:
+        raise SettingsError(f"tool.sloproof.{key}: {error.headline}", where=path, **error.details) from error
+    if not length:
+        raise SettingsError(f"expected tool.sloproof.{key} to be longer than nothing, got {text!r}", where=path)
 
 
 def _check_locustfile(load: LoadSettings, path: Path) -> None:

@@ -19,6 +19,9 @@ from sloproof.slo.rules.files import LOKI_FOLDER, rule_texts
 from sloproof.slo.rules.groups import rules_of
 from sloproof.slo.rules.values import Timing
 
+# A window's rate is then seen at least once while it is what it was.
+_MIN_EVALUATIONS = 2
+
 
 def compressed_objectives(root: Path, settings: Settings, paths: Sequence[Path] = ()) -> tuple[Objective, ...]:
     """Return the objectives of the project's documents, every time divided by the factor of the settings.
@@ -41,6 +44,13 @@ def compressed_objectives(root: Path, settings: Settings, paths: Sequence[Path] 
             f"{shortest.total_seconds():g} s long, at an interval of {interval.total_seconds():g} s",
             hint=f"tool.sloproof.slo.compress is {settings.slo.compress}: make it smaller, or scrape more often",
         )
+    evaluation = _evaluation(settings)
+    if shortest is not None and shortest < _MIN_EVALUATIONS * evaluation:
+        raise SettingsError(
+            f"expected every compressed window to hold {_MIN_EVALUATIONS} evaluations, but one is "
+            f"{shortest.total_seconds():g} s long, and rules are evaluated every {evaluation.total_seconds():g} s",
+            hint="make tool.sloproof.slo.evaluation shorter",
+        )
     return made
 
 
@@ -50,13 +60,17 @@ def compressed_rules(objectives: Sequence[Objective], root: Path, settings: Sett
     Raises:
         SettingsError: A query cannot be used.
     """
-    timing = Timing(_interval(settings), timedelta(seconds=settings.logs.ship_seconds))
+    timing = Timing(_evaluation(settings), timedelta(seconds=settings.logs.ship_seconds))
     texts = rule_texts((rules_of(one, timing) for one in objectives if one.source is not Source.LEDGER), root)
     prometheus: dict[str, str] = {}
     loki: dict[str, str] = {}
     for path, text in texts.items():
         (loki if path.parts[0] == LOKI_FOLDER else prometheus)[f"slo-{path.name}"] = text
     return ExtraRules(prometheus, loki)
+
+
+def _evaluation(settings: Settings) -> timedelta:
+    return max(_interval(settings), parse_duration(settings.slo.evaluation or settings.scrape.evaluation))
 
 
 def _interval(settings: Settings) -> timedelta:
