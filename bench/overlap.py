@@ -112,7 +112,9 @@ def time_suite(folder: Path) -> int:
     spread = run(["features/"], folder / "suite-3", "-n", "3")
     print(f"all features: {alone.command:.1f} s one after the other, {spread.command:.1f} s on three workers")
     is_same = alone.verdicts == spread.verdicts
-    missed = goal("all features on three workers: the same verdicts", "the same" if is_same else "others", is_met=is_same)
+    missed = goal(
+        "all features on three workers: the same verdicts", "the same" if is_same else "others", is_met=is_same
+    )
     return (
         goal(f"all features under {SUITE_GOAL:g} s", f"{spread.command:.1f} s", is_met=spread.command < SUITE_GOAL)
         or missed
