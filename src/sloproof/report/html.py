@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ def _least_size(record: RunRecord, room: Room) -> int:
     return size
 
 
+@functools.cache  # templates are compiled once, however many pages are made
 def _environment() -> Environment:
     """Return the template environment: everything printed is escaped, and made plain before."""
     environment = Environment(

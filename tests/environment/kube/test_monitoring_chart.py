@@ -27,6 +27,9 @@ from tests.environment.kube.rendered import (
     requested,
 )
 
+# Each renders with the real helm.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def helm(tool_path: Callable[[str], Path]) -> Path:

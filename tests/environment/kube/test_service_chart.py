@@ -25,6 +25,9 @@ from tests.environment.kube.rendered import (
 IMAGE = {"image": {"reference": "users-api:src-1"}}
 Renderer = Callable[..., list[Document]]
 
+# Each renders with the real helm.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def helm(tool_path: Callable[[str], Path]) -> Path:
