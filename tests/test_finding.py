@@ -56,3 +56,13 @@ def test_finding_without_an_instant_says_nothing_of_it() -> None:
     assert Finding("a", Verdict.PASS, "b", "", "d").text().splitlines() == [
         "PASS [a] b", "  expected: ", "  measured: d",
     ]  # fmt: skip
+
+
+def test_finding_with_dozens_of_queries_shows_a_few_and_says_where_the_others_are() -> None:
+    queries = tuple(Query("prometheus", f"up{number}") for number in range(40))
+
+    text = Finding("slo", Verdict.FAIL, "met", "97 %", "96 %", queries=queries, evidence=(("coverage", "1"),)).text()
+
+    assert text.count("prometheus:") == 3
+    assert "and 37 more queries, all of them in the report" in text
+    assert "coverage" in text

@@ -18,6 +18,9 @@ class Verdict(StrEnum):
     ERROR = "error"  # the check itself could not be carried out
 
 
+# An objective's budget is counted with dozens; in a terminal they would push aside what they are the evidence of.
+_MOST_QUERIES = 3
+
 # A proven lie outranks a broken tool, which outranks a missing answer.
 SEVERITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.BLOCKED, Verdict.ERROR, Verdict.FAIL)
 
@@ -79,10 +82,12 @@ class Finding:
         if self.at is not None:
             age = "" if self.sample_age is None else f", newest sample {self.sample_age.total_seconds():.3f} s old"
             rows.append(("at", f"{self.at.isoformat(timespec='milliseconds')}{age}"))
-        for query in self.queries:
+        for query in self.queries[:_MOST_QUERIES]:
             rows.append((query.source, query.text))
             if query.url:
                 rows.append(("", query.url))
+        if len(self.queries) > _MOST_QUERIES:
+            rows.append(("", f"and {len(self.queries) - _MOST_QUERIES} more queries, all of them in the report"))
         rows += self.evidence
         if self.hint:
             rows.append(("hint", self.hint))
