@@ -8,8 +8,8 @@ many workers with an environment each (pytest-xdist as it is). Two times are tol
 when the first of them began until the last of them ended, which the goal is about, and of the whole command, with its
 interpreters, environments and report. The verdicts must be the same, scenario by scenario.
 
-The project's own features are timed besides, sequentially and on three workers, as `tox -e features` runs them, unless
-`--no-suite` is given.
+The project's own features are timed besides, sequentially and on three workers, unless `--no-suite` is
+given.
 """
 
 from __future__ import annotations
