@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("sloproof", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("sloproof")
 
+# Thousands of collected tests and kept reports are walked through each time the collector comes, and none of them goes
+# before the end: a tenth of the processor time at the default of 700.
+gc.set_threshold(100_000, 50, 100)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give tests that start real programs one more try."""

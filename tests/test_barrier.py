@@ -79,7 +79,7 @@ def test_anchor_waits_for_a_prometheus_that_is_ready_before_it_has_targets() -> 
 def test_anchor_calls_metrics_dead_when_the_service_is_no_target() -> None:
     prometheus = YoungPrometheus(empty_answers=0, jobs=["prometheus"])
 
-    anchor = barrier(prometheus, timedelta(milliseconds=500)).anchor()
+    anchor = barrier(prometheus, timedelta(milliseconds=150)).anchor()
 
     assert "has no such target" in anchor.dead[METRICS]
     assert prometheus.asked > 1

@@ -68,8 +68,13 @@ def test_claims_have_a_sentence(claim: str) -> None:
 
 
 def test_all_is_what_is_visible() -> None:
-    visible = {
+    for name in sloproof.__all__:
+        assert getattr(sloproof, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        sloproof.Nothing  # noqa: B018 - asking is what is tested
+    given = set(sloproof.__all__)
+    visible = given | {
         name for name, value in vars(sloproof).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert set(sloproof.__all__) == visible
+    assert given == visible
     assert list(sloproof.__all__) == sorted(sloproof.__all__)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -47,7 +47,7 @@ def stage(tmp_path: Path, barrier: Barrier) -> Callable[[], SharedStage]:
     """Makes the stages of processes on one environment."""
 
     def make() -> SharedStage:
-        return SharedStage(tmp_path, tmp_path / "evidence", patience_seconds=0.2, now=barrier.now)
+        return SharedStage(tmp_path, tmp_path / "evidence", patience_seconds=0.1, now=barrier.now)
 
     return make
 
@@ -198,7 +198,7 @@ def test_a_scenario_begins_where_another_does_while_that_one_sends(
 
     def take() -> Anchor:
         beginning.start()
-        beginning.join(0.3)
+        beginning.join(0.1)
         assert not begun, "there is nothing to begin from yet"
         return barrier.take()
 
@@ -214,7 +214,7 @@ def test_no_anchor_is_taken_while_another_sends(stage: Callable[[], SharedStage]
 
     with other.sending():
         taking.start()
-        taking.join(0.3)
+        taking.join(0.1)
         assert barrier.taken == 0
     taking.join(60)
 
@@ -339,7 +339,7 @@ def test_others_wait_until_the_first_have_ended(stage: Callable[[], SharedStage]
 
     with one.scenario("first", alone=True, is_first=True, firsts=2):
         later.start()
-        later.join(0.6)  # three times its patience
+        later.join(0.3)  # three times its patience
         assert later.is_alive()
         other._patience_seconds = 60.0  # a busy machine may take long from the first to the second
     with one.scenario("second", alone=True, is_first=True, firsts=2):
@@ -352,11 +352,11 @@ def test_others_wait_until_the_first_have_ended(stage: Callable[[], SharedStage]
 
 def test_first_ones_that_are_not_to_come_are_waited_for_once(stage: Callable[[], SharedStage]) -> None:
     one, other = stage(), stage()
-    one._patience_seconds = 0.5
+    one._patience_seconds = 0.2
 
     begin = time.monotonic()
     run(one, 1)
-    assert time.monotonic() - begin >= 0.5
+    assert time.monotonic() - begin >= 0.2
 
     one._patience_seconds = other._patience_seconds = 1000.0
     for again in (other, one):
@@ -375,27 +375,43 @@ def test_without_first_ones_nobody_waits(stage: Callable[[], SharedStage]) -> No
 
 # Who dies
 
+# One process that has imported everything, and a child of it for each death.
 _DYING = """
 import os, sys
-from datetime import datetime, UTC
 from pathlib import Path
 from sloproof.stage import SharedStage
-stage = SharedStage(Path(sys.argv[1]), Path(sys.argv[1]))
-with stage.scenario("s", alone=sys.argv[2] == "alone"):
-    if sys.argv[2] == "sending":
-        with stage.sending():
+while line := sys.stdin.readline():
+    where, folder = line.rstrip("\\n").split(" ", 1)
+    child = os.fork()
+    if not child:
+        stage = SharedStage(Path(folder), Path(folder))
+        with stage.scenario("s", alone=where == "alone"):
+            if where == "sending":
+                with stage.sending():
+                    os._exit(9)
             os._exit(9)
-    os._exit(9)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
+@pytest.fixture(scope="module")
+def parent() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", _DYING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
 @pytest.fixture
-def die(tmp_path: Path) -> Callable[[str], None]:
+def die(tmp_path: Path, parent: subprocess.Popen[str]) -> Callable[[str], None]:
     """Lets a process die in the middle of something."""
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    told, asked = parent.stdout, parent.stdin
 
     def start(where: str) -> None:
-        done = subprocess.run([sys.executable, "-c", _DYING, str(tmp_path), where], timeout=60, check=False)
-        assert done.returncode == 9
+        print(where, tmp_path, file=asked, flush=True)
+        assert told.readline() == "9\n"
 
     return start
 

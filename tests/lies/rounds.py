@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,6 +65,12 @@ class Place:
 
     tools: Mapping[str, Path]
     folder: Path
+
+
+def copy_of_platform(place: Place, name: str) -> Path:
+    """Return a copy of the platform's files to plant lies in, new each time: a second try must not find the first's."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{name[:100]}-", dir=place.folder))
+    return Path(shutil.copytree(ROOT / "platform", folder / "platform"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Prometheus, Loki, Promtail and Alertmanager, the barrier and the claims.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -25,7 +24,7 @@ from sloproof.model import Window
 from sloproof.observation import Observation
 from tests.lies import platform_lies, service_lies
 from tests.lies.catalogue import COMPANIES, DASHBOARD_LIES, Company
-from tests.lies.rounds import ROOT, Place, Plan, environment, not_green, panels, round_of
+from tests.lies.rounds import ROOT, Place, Plan, copy_of_platform, environment, not_green, panels, round_of
 
 # Minutes of real environments: `tox run -e lies`, and every night.
 pytestmark = [pytest.mark.nightly, pytest.mark.slow]
@@ -78,8 +77,7 @@ def test_lie_about_a_dashboard_turns_its_panels_red(
 
 @pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.name)
 def test_lies_turn_their_checks_red_and_no_other(place: Place, company: Company) -> None:
-    platform = place.folder / company.name[:100] / "platform"
-    shutil.copytree(ROOT / "platform", platform)
+    platform = copy_of_platform(place, company.name)
     for lie in company.lies:
         if not lie.is_of_service:
             getattr(platform_lies, lie.name)(platform)
@@ -115,8 +113,7 @@ def test_stopped_shipper_blocks_what_needs_lines_and_nothing_else(place: Place) 
 
 def test_alerts_that_never_fire_or_never_arrive_are_told_apart(place: Place) -> None:
     """One honest alert and three lies live through the same fault."""
-    platform = place.folder / "alerts" / "platform"
-    shutil.copytree(ROOT / "platform", platform)
+    platform = copy_of_platform(place, "alerts")
     platform_lies.alerts_that_never_arrive(platform)
 
     for _ in range(2):

@@ -102,7 +102,8 @@ class Records:
 def records_of(pytester: pytest.Pytester, feature: str, *args: str, steps: str = STEPS) -> list[ScenarioRecord]:
     write(pytester, steps=steps, f=feature)
     records = Records()
-    pytester.runpytest_inprocess("features", *args, plugins=[records])
+    # Records are taken from the errors themselves; pytest's own texts of them would be written for nobody.
+    pytester.runpytest_inprocess("features", "--tb=no", *args, plugins=[records])
     return records.all
 
 

@@ -58,12 +58,19 @@ def failing() -> str:
     return page(failing_run())
 
 
+@pytest.fixture(scope="module")
+def failing_page(failing: str) -> Page:
+    return Page(failing)
+
+
 @pytest.fixture(scope="module", params=["green", "failing", "empty", "slos", "nights"])
 def any_page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Page:
     empty = RunRecord(verdict="inconclusive", run_id="r", started="", duration_seconds=0, service="s", scenarios=())
+    if request.param == "failing":
+        shared: Page = request.getfixturevalue("failing_page")
+        return shared
     made: dict[str, Callable[[], RunRecord]] = {
         "green": green_run,
-        "failing": failing_run,
         "empty": lambda: empty,
         "slos": lambda: slos_alone(hostile(), *some()),
         "nights": lambda: nights(tmp_path_factory.mktemp("nights"), 6),
@@ -101,8 +108,8 @@ def test_links_lead_to_the_web_to_the_page_or_into_the_folder(any_page: Page) ->
         assert not href.startswith("http") or "noopener" in attributes["rel"]
 
 
-def test_the_policy_admits_exactly_this_style_and_this_script(failing: str) -> None:
-    policy = next(a["content"] for a in Page(failing).all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+def test_the_policy_admits_exactly_this_style_and_this_script(failing: str, failing_page: Page) -> None:
+    policy = next(a["content"] for a in failing_page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
 
     for kind, tag in (("style-src", "style"), ("script-src", "script")):
         (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", failing, flags=re.DOTALL)
@@ -112,8 +119,8 @@ def test_the_policy_admits_exactly_this_style_and_this_script(failing: str) -> N
     assert "unsafe" not in policy
 
 
-def test_hostile_texts_are_shown_as_text(failing: str) -> None:
-    seen = Page(failing)
+def test_hostile_texts_are_shown_as_text(failing: str, failing_page: Page) -> None:
+    seen = failing_page
     logs = "\n".join(seen.text("pre"))
 
     assert len(seen.all("script")) == 1
@@ -210,15 +217,13 @@ def test_headings_landmarks_and_captions_let_a_screen_reader_find_its_way(any_pa
     assert all("scope" in attributes or "aria-hidden" in attributes for attributes in any_page.all("th"))
 
 
-def test_without_its_script_the_page_reads_whole(failing: str) -> None:
-    seen = Page(failing)
-
-    hidden = [tag for tag, attributes in seen.elements if "hidden" in attributes]
+def test_without_its_script_the_page_reads_whole(failing_page: Page) -> None:
+    hidden = [tag for tag, attributes in failing_page.elements if "hidden" in attributes]
     assert set(hidden) == {"form", "button"}
 
 
-def test_every_chart_can_be_read_as_a_table(failing: str) -> None:
-    seen = Page(failing)
+def test_every_chart_can_be_read_as_a_table(failing: str, failing_page: Page) -> None:
+    seen = failing_page
     data = failing[failing.index('id="chart-rate"') : failing.index('id="chart-errors"')]
 
     assert len([a for a in seen.all("svg") if a.get("class") == "chart"]) == 5

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -48,19 +49,31 @@ def flat(html: str) -> str:
 
 
 @pytest.fixture(scope="module", params=list(_KINDS))
-def record(request: pytest.FixtureRequest) -> RunRecord:
-    return slos_alone(*_KINDS[request.param]())
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def test_a_run_of_slos_survives_the_way_to_disk_and_is_valid(record: RunRecord) -> None:
+@pytest.fixture(scope="module")
+def page_of() -> Callable[[str], str]:
+    """Makes the page of each kind once."""
+    return cache(lambda kind: page(slos_alone(*_KINDS[kind]())))
+
+
+def test_a_run_of_slos_survives_the_way_to_disk_and_is_valid(kind: str) -> None:
+    record = slos_alone(*_KINDS[kind]())
     checker = jsonschema.Draft202012Validator(json.loads(schema()))
 
     assert decode(encode(record)) == record
-    assert list(checker.iter_errors(json.loads(encode(record)))) == []
+    written = json.loads(encode(record))
+    for one in written["slos"]:  # hundreds of moments have two shapes between them: one of each is enough
+        one["moments"] = list(
+            {tuple((name, type(told)) for name, told in each.items()): each for each in one["moments"]}.values()
+        )
+    assert list(checker.iter_errors(written)) == []
 
 
-def test_a_page_of_slos_is_whole_and_loads_nothing(record: RunRecord) -> None:
-    text = page(record)
+def test_a_page_of_slos_is_whole_and_loads_nothing(kind: str, page_of: Callable[[str], str]) -> None:
+    text = page_of(kind)
     found = Page(text)
 
     assert found.open == []
@@ -88,8 +101,8 @@ def test_a_problem_beside_makes_an_error_of_a_pass() -> None:
     assert told.verdict == "error"
 
 
-def test_the_page_says_which_since_when_and_why_before_all_else() -> None:
-    told = flat(page(slos_alone(*some())))
+def test_the_page_says_which_since_when_and_why_before_all_else(page_of: Callable[[str], str]) -> None:
+    told = flat(page_of("some"))
     top = told[: told.index("SLOs, one by one", told.index("SLOs in danger"))]
 
     assert "10 SLOs: 2 failed, 1 burning too fast, 2 not judged" in top
@@ -99,8 +112,8 @@ def test_the_page_says_which_since_when_and_why_before_all_else() -> None:
     assert top.index("Signups") < top.index("Availability") < top.index("Latency") < top.index("Log errors")
 
 
-def test_a_card_tells_what_the_verdict_rests_on() -> None:
-    told = flat(page(slos_alone(live())))
+def test_a_card_tells_what_the_verdict_rests_on(page_of: Callable[[str], str]) -> None:
+    told = flat(page_of("live"))
 
     for word in (
         "Objective 99 %", "Valid events 10,870", "slo/signups.yaml:7", "(wilson, 95 %)", "3,838 could prove the objective",
@@ -110,24 +123,24 @@ def test_a_card_tells_what_the_verdict_rests_on() -> None:
         assert word in told
 
 
-def test_every_drawing_of_an_slo_can_be_read_as_a_table() -> None:
-    text = page(slos_alone(live()))
+def test_every_drawing_of_an_slo_can_be_read_as_a_table(page_of: Callable[[str], str]) -> None:
+    text = page_of("live")
 
     assert len(re.findall(r'<svg class="chart"', text)) == 3
     rows = re.findall(r"<summary>Data \((\d+) rows?\)</summary>", text)
     assert rows == ["180", "2"]
 
 
-def test_an_slo_without_any_data_says_so_and_draws_nothing() -> None:
-    text = page(slos_alone(empty()))
+def test_an_slo_without_any_data_says_so_and_draws_nothing(page_of: Callable[[str], str]) -> None:
+    text = page_of("empty")
 
     assert '<svg class="chart"' not in text
     assert "the connection was refused" in text
 
 
-def test_hostile_names_are_shown_as_text() -> None:
+def test_hostile_names_are_shown_as_text(page_of: Callable[[str], str]) -> None:
     record = slos_alone(hostile())
-    found = Page(page(record))
+    found = Page(page_of("hostile"))
 
     assert not [tag for tag, _ in found.elements if tag == "img"]
     assert len(found.all("script")) == 1
@@ -156,8 +169,9 @@ def test_200_slos_are_one_page_under_3_mb_and_a_short_comment() -> None:
 
     assert len(text.encode()) < MAX_BYTES
     assert text.count('class="card slo') == 200
-    assert len(comment(record).encode()) < 16_000
-    assert "48 more SLOs" in comment(record)
+    brief = comment(record)
+    assert len(brief.encode()) < 16_000
+    assert "48 more SLOs" in brief
     assert len(closing_lines(record, Path("reports/x"))) < 12
 
 
@@ -241,8 +255,8 @@ def test_nights_are_shown_as_trends_and_rows_of_verdicts(tmp_path: Path) -> None
     assert isinstance(told.history, HistoryRecord)
 
 
-def test_without_a_history_nothing_is_said_of_one() -> None:
-    assert 'id="history"' not in page(slos_alone(slo()))
+def test_without_a_history_nothing_is_said_of_one(page_of: Callable[[str], str]) -> None:
+    assert 'id="history"' not in page_of("safe")
 
 
 def drilled() -> RunRecord:
@@ -261,7 +275,8 @@ def drilled() -> RunRecord:
 
 def test_a_drill_is_told_apart_in_every_document() -> None:
     told = drilled()
-    text = flat(page(told))
+    whole = page(told)
+    text = flat(whole)
 
     assert "1 SLO, within budget; 1 of 2 alert drills passed" in text
     assert "1 alert drill passed: a fault was planted" in text
@@ -269,7 +284,7 @@ def test_a_drill_is_told_apart_in_every_document() -> None:
     assert "Late (drill)" in text
     assert "spent on purpose" in text
     assert "missed, 17.0 s overdue" in text
-    assert Page(page(told)).open == []
+    assert Page(whole).open == []
     brief = comment(told)
     assert "SLOs: \u2713 1 pass \u2014 drills: \u2715 1 fail \u00b7 \u2713 1 pass" in brief
     assert "1 alert drill passed" in brief

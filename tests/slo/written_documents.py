@@ -53,7 +53,7 @@ class _Number:
     text: str
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Writes numbers as their text says."""
 
 

@@ -241,6 +241,8 @@ def test_field_of_composites_is_refused_by_name(tmp_path: Path, name: str, value
     spoilt = copy.deepcopy(DOCUMENTS)
     field = name.partition(".")[2]
     spoilt[-1]["spec"]["objectives"][0][field] = value
-    problems = examine([written(tmp_path / "slo.yaml", yaml.dump(spoilt, sort_keys=False))]).problems
+    problems = examine(
+        [written(tmp_path / "slo.yaml", yaml.dump(spoilt, Dumper=yaml.CDumper, sort_keys=False))]
+    ).problems
     assert [one.rule for one in problems] == ["composite"]
     assert field in problems[0].what
