@@ -29,6 +29,13 @@ def test_half_as_many_are_half() -> None:
     assert part(samples) == [1, 1, 1, 1, 0.5, 1, 1, 1, 1, 1]
 
 
+def test_a_sample_late_or_early_at_a_steps_edge_is_no_gap() -> None:
+    """Scrapes every 200 ms: five to a second, of which one that comes late falls into the next."""
+    second = timedelta(seconds=1)
+    assert part({1: 5.0, 2: 6.0, 3: 4.0, 4: 5.0}, 4, second) == [1] * 4
+    assert part({1: 5.0, 2: 5.0, 3: 2.0, 4: 5.0}, 4, second) == [1, 1, 0.6, 1]
+
+
 def test_a_step_without_a_sample_is_a_gap() -> None:
     samples = dict.fromkeys(range(1, 9), 240.0)
     assert part(samples) == [1] * 8 + [0] * 2

@@ -50,9 +50,9 @@ def _parts(windows: Sequence[Window], samples: Mapping[int, float]) -> list[Frac
         if not count:
             found.append(Fraction(number in bridged))
             continue
-        expected = usual[number - 1] * window.duration.total_seconds()
-        # Which samples fall into a step is chance, by one.
-        found.append(Fraction(1) if count + 1 >= expected else Fraction((count + 1) / expected))
+        most, sure = (rate * window.duration.total_seconds() for rate in usual[number - 1])
+        # Which samples fall into a step is chance, by one; in the step that has most of them, too.
+        found.append(Fraction(1) if count + 1 >= sure else Fraction((count + 1) / most))
     return found
 
 
@@ -71,8 +71,11 @@ def _bridged(windows: Sequence[Window], samples: Mapping[int, float]) -> set[int
     return found
 
 
-def _usual(windows: Sequence[Window], samples: Mapping[int, float]) -> list[float]:
-    """Return the most samples a second around each step, told by steps at least half as wide as the widest near it."""
+def _usual(windows: Sequence[Window], samples: Mapping[int, float]) -> list[tuple[float, float]]:
+    """Return the most samples, and the most intervals between two, a second around each step.
+
+    They are told by steps at least half as wide as the widest near it.
+    """
     lengths = [one.duration.total_seconds() for one in windows]
     counts = [samples.get(number, 0.0) for number in range(1, len(windows) + 1)]
     rates = []
@@ -80,7 +83,9 @@ def _usual(windows: Sequence[Window], samples: Mapping[int, float]) -> list[floa
         near = range(max(0, place - _NEIGHBOURS), min(len(windows), place + _NEIGHBOURS + 1))
         seen = [(lengths[one], counts[one]) for one in near if counts[one]]
         widest = max(seen)[0] if seen else 0.0
-        rates.append(max((count / length for length, count in seen if 2 * length >= widest), default=0.0))
+        wide = [(length, count) for length, count in seen if 2 * length >= widest]
+        most = max((count / length for length, count in wide), default=0.0)
+        rates.append((most, max(((count - 1) / length for length, count in wide), default=0.0)))
     return rates
 
 
