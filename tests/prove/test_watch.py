@@ -47,7 +47,9 @@ def seen(
     resolved: float | None = CLEARS + 0.6,
     labels: dict[str, str] | None = None,
     unanswered: tuple[float, ...] = (),
+    unmade: tuple[float, ...] = (),
     outages: tuple[Window, ...] = (),
+    earlier: tuple[Notification, ...] = (),
 ) -> LiveRow:
     told = {**LABELS, **(labels or {})}
     instants: dict[Literal["firing", "resolved"], float | None] = {"firing": delivered, "resolved": resolved}
@@ -56,16 +58,15 @@ def seen(
         for status, at in instants.items()
         if at is not None
     ]
-    made = Alerting(folder, *got)
+    made = Alerting(folder, *earlier, *got)
     steps = [after(number / 5) for number in range(50, 300)]
     failed = {after(one) for one in unanswered}
     firing = tuple(Sample(one, 1.0) for one in steps if fires is not None and after(fires) <= one < after(clears))
+    up = (Sample(one, float(one not in failed)) for one in steps if one not in {after(each) for each in unmade})
     made.prometheus.stored = {
         CASE.selector: (Series({**told, "__name__": "ALERTS", "alertstate": "firing"}, firing),) if firing else (),
         EVALUATED: (evaluations(*(number / 5 for number in range(50, 310))),),
-        f'up{{job="{made.harness.settings.service.name}"}}': (
-            Series({"__name__": "up"}, tuple(Sample(one, float(one not in failed)) for one in steps)),
-        ),
+        f'up{{job="{made.harness.settings.service.name}"}}': (Series({"__name__": "up"}, tuple(up)),),
     }
     watch = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0))
     (row,) = watch.judge(CALM, FAULT, UNTIL, outages)
@@ -90,6 +91,14 @@ def test_bounds_in_the_report_are_those_of_the_receiver(tmp_path: Path) -> None:
     assert row.event.clear_bound is not None
     assert f"= {format_duration(row.event.bound - FAULT.start)}" in told[2]
     assert f"= {format_duration(row.event.clear_bound - FAULT.end)}" in told[3]
+
+
+def test_what_an_earlier_run_was_sent_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    earlier = Notification(after(5), "firing", LABELS, TEXTS, after(0), None, "r")
+    row = seen(tmp_path, earlier=(earlier,))
+    assert row.verdict is Verdict.PASS
+    assert row.event.delivered == after(FIRES + 0.5)
+    assert seen(tmp_path / "lie", delivered=None, earlier=(earlier,)).event.delivered is None
 
 
 def test_an_alert_that_never_came_has_its_bound_all_the_same(tmp_path: Path) -> None:
@@ -123,9 +132,17 @@ def test_a_lie_turns_its_finding_red(tmp_path: Path, lie: dict[str, float | None
 def test_what_is_late_while_scrapes_were_missed_proves_nothing_and_says_so(tmp_path: Path) -> None:
     late = seen(tmp_path / "late", clears=CLEARS + 8, unanswered=(47.0, 47.2))
     assert late.findings[3].verdict is late.verdict is Verdict.INCONCLUSIVE
-    assert "2 scrapes of the running service were not answered" in late.findings[3].measured
+    assert "2 scrapes of the running service were not made or not answered" in late.findings[3].measured
     on_time = seen(tmp_path / "on time", unanswered=(47.0,))
     assert on_time.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("unmade", "verdict"), [((47.0, 47.2), Verdict.INCONCLUSIVE), ((47.0,), Verdict.FAIL)])
+def test_what_is_late_while_scrapes_were_not_made_proves_nothing(
+    tmp_path: Path, unmade: tuple[float, ...], verdict: Verdict
+) -> None:
+    """One that is not there may have come a little late; two were not made."""
+    assert seen(tmp_path, clears=CLEARS + 8, unmade=unmade).verdict is verdict
 
 
 def test_scrapes_of_a_service_that_is_stopped_on_purpose_excuse_nothing(tmp_path: Path) -> None:
@@ -159,4 +176,15 @@ def test_delivery_is_judged_against_the_ledger(tmp_path: Path, delivered: float 
     )
 
     assert found.verdict is verdict
+    made.harness.close()
+
+
+def test_a_late_delivery_while_scrapes_were_missed_proves_nothing(tmp_path: Path) -> None:
+    made = Alerting(tmp_path)
+    samples = tuple(Sample(after(number / 5), float(number != 190)) for number in range(50, 300))
+    made.prometheus.stored = {f'up{{job="{made.harness.settings.service.name}"}}': (Series({}, samples),)}
+    watch = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0))
+    (found,) = watch.judge_delivery(FAULT.start, UNTIL)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.measured.startswith("not delivered; 1 scrapes of the running service")
     made.harness.close()

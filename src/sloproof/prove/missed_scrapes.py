@@ -1,10 +1,11 @@
-"""Scrapes that a running service left unanswered: bounds count on every one, so what is late then proves nothing."""
+"""Scrapes that were not made, or not answered: bounds count on every one, so what is late then proves nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sloproof.finding import Finding, Verdict
 from sloproof.harness import Harness
@@ -15,21 +16,24 @@ _AFTER = timedelta(seconds=1)
 
 
 def missed_scrapes(harness: Harness, window: Window, outages: Sequence[Window] = ()) -> tuple[datetime, ...]:
-    """Return when a scrape of the service found no answer, those of outages on purpose left out, in order.
+    """Return when a scrape of the service found no answer or was not made, outages on purpose left out, in order.
+
+    A scrape was not made where two samples of `up` lie further apart than two intervals.
 
     Raises:
         UnavailableError: Prometheus does not answer.
     """
     selector = f'up{{job="{harness.settings.service.name}"}}'
     found = harness.clients.prometheus.samples(selector, window).series
-    return tuple(
-        sorted(
-            sample.time
-            for series in found
-            for sample in series.samples
-            if not sample.value and not any(one.start <= sample.time <= one.end + _AFTER for one in outages)
-        )
-    )
+    limit = harness.scrape_interval * 2
+    missed = [sample.time for series in found for sample in series.samples if not sample.value]
+    missed += [
+        earlier.time + harness.scrape_interval
+        for series in found
+        for earlier, later in pairwise(series.samples)
+        if later.time - earlier.time > limit
+    ]
+    return tuple(sorted(at for at in missed if not any(one.start <= at <= one.end + _AFTER for one in outages)))
 
 
 def excused(findings: Sequence[Finding], missed: Sequence[datetime]) -> tuple[Finding, ...]:
@@ -37,7 +41,7 @@ def excused(findings: Sequence[Finding], missed: Sequence[datetime]) -> tuple[Fi
     if not missed:
         return tuple(findings)
     seen = (
-        f"{len(missed)} scrapes of the running service were not answered, "
+        f"{len(missed)} scrapes of the running service were not made or not answered, "
         f"from {missed[0].isoformat(timespec='milliseconds')} to {missed[-1].isoformat(timespec='milliseconds')}"
     )
     return tuple(

@@ -134,12 +134,15 @@ class RowWatch:
     def judge_delivery(self, start: datetime, until: datetime) -> tuple[Finding, ...]:
         """Judge whether each row's alert has reached its receiver in time, so far; its end is still to come.
 
+        What fails while scrapes were missed is inconclusive, and says so.
+
         Args:
             start: When the fault began.
             until: How far to look.
         """
         events = self._events(self.cases, until)
-        return tuple(self._judge_delivery(case, events[case.objective.id], start, until) for case in self.cases)
+        findings = [self._judge_delivery(case, events[case.objective.id], start, until) for case in self.cases]
+        return excused(findings, missed_scrapes(self._harness, Window(self._since, until)))
 
     def _judge_delivery(self, case: Case, events: Events, start: datetime, until: datetime) -> Finding:
         prometheus = self._harness.clients.prometheus
@@ -207,11 +210,9 @@ class RowWatch:
         stretch = Window(calm.start, until)
         alerts = prometheus.samples(case.selector, stretch).series
         # An all-clear while the fault lasts is a flap, no end: with time compressed, a hiccup of a second is a window.
-        notifications = [
-            one
-            for one in self._notifications()
-            if case.is_of(one) and (one.status == "firing" or one.received >= fault.end)
-        ]
+        # A receiver that was kept remembers what earlier runs were sent.
+        since = {"firing": calm.start, "resolved": fault.end}
+        notifications = [one for one in self._notifications() if case.is_of(one) and one.received >= since[one.status]]
         query = Query("prometheus", case.selector, prometheus.query_url(case.selector, until))
         if fires is None or clears is None:
             finding = _not_reached(case, has_fired=fires is not None, query=query, until=until)
