@@ -3,7 +3,8 @@
     python bench/interrupt_cluster.py 20 --env kube --kube-context NAME [--seed 1]
     python bench/interrupt_cluster.py 20 --env minikube
 
-Each time one victim is killed without warning: pytest itself, or a helm, kubectl or minikube that it runs just then.
+Each time one victim is killed without warning: pytest itself, or a helm, kubectl or minikube that it runs, at a random
+moment of that one's life. kubectl is met as the way to the monitoring, from when all is ready to the end.
 Then a run of one scenario must come up and pass with no help. What is not sloproof's must be the same before and after:
 namespaces with their identity, the user's own kubeconfig file to the byte, and Minikube's other profiles.
 """
@@ -28,13 +29,18 @@ from world import ROOT, goal, machine_noise
 _SCENARIO = "features/three_way_count.feature"
 _VICTIMS = ("pytest", "helm", "kubectl", "minikube")
 _PATIENCE = 600
-_WAIT_SECONDS = 60.0
+# Of a helm that asks for its own version nothing is left behind.
+_ASKS = {"helm": "--kube-context", "kubectl": "proxy"}
+# How long it has run when it is killed, at most: about as long as it does run.
+# Of a profile that runs already Minikube is only asked.
+_LIVES = {"helm": 2.0, "kubectl": 8.0, "minikube": 30.0}
 
 
 def start(options: argparse.Namespace, reports: Path, *more: str) -> subprocess.Popen[str]:
     """Start a run of one feature."""
     where = ["--kube-context", options.kube_context] if options.kube_context else []
     command = [sys.executable, "-m", "pytest", _SCENARIO, "-q", "--env", options.env, *where]
+    more = (*more, "--env-reuse") if options.reuse else more
     return subprocess.Popen(
         [*command, "--report-dir", str(reports), *more],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -42,17 +48,20 @@ def start(options: argparse.Namespace, reports: Path, *more: str) -> subprocess.
 
 
 def victim_of(run: subprocess.Popen[str], wanted: str, delay: float) -> psutil.Process | None:
-    """Return the process to kill: the next of that name among the run's own, else the run; None if it is over."""
+    """Return the process to kill: one of that name among the run's own, or the run; None if it is over.
+
+    Args:
+        run: The run.
+        wanted: The name.
+        delay: Seconds that it has run before it is killed; of one that ends sooner, the next is taken.
+    """
     root = psutil.Process(run.pid)
-    begin = time.monotonic()
     while run.poll() is None:
-        is_time = time.monotonic() > begin + delay
-        if is_time and (wanted == "pytest" or time.monotonic() > begin + delay + _WAIT_SECONDS):
-            return root
         with contextlib.suppress(psutil.Error):
-            for child in root.children(recursive=True) if is_time else ():
-                if child.name() == wanted:
-                    return child
+            for one in [root] if wanted == "pytest" else root.children(recursive=True):
+                is_it = one is root or (one.name() == wanted and _ASKS.get(wanted, wanted) in " ".join(one.cmdline()))
+                if is_it and time.time() - one.create_time() >= delay:
+                    return one
         time.sleep(0.005)
     return None
 
@@ -86,19 +95,21 @@ def main() -> int:
     parser.add_argument("--env", default="kube")
     parser.add_argument("--kube-context", default="")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--longest", type=float, default=30.0, help="kill after at most so many seconds")
+    parser.add_argument("--longest", type=float, default=30.0, help="kill pytest after at most so many seconds")
+    parser.add_argument("--reuse", action="store_true", help="on what the run before has kept, killed or not")
+    parser.add_argument("--victims", nargs="+", choices=_VICTIMS, default=_VICTIMS, help="in turn (default: all)")
     options = parser.parse_args()
     print(machine_noise(), flush=True)
     chance = random.Random(options.seed)
-    victims = [name for name in _VICTIMS if name != "minikube" or options.env == "minikube"]
+    victims = [name for name in options.victims if name != "minikube" or options.env == "minikube"]
+    lives = {**_LIVES, "minikube": 0.5} if options.reuse else _LIVES
     reports = Path(os.environ.get("TMPDIR", "/tmp")) / f"sloproof-interrupt-{os.getpid()}"
     before = foreign(options)
     recovered = 0
     for number in range(1, options.times + 1):
         run, started = start(options, reports), time.monotonic()
-        wanted = chance.choice(victims)
-        # Helm is run in the first seconds only, and Minikube at both ends.
-        delay = chance.uniform(0.5, options.longest if wanted in ("pytest", "minikube") else options.longest / 6)
+        wanted = victims[number % len(victims)]
+        delay = chance.uniform(0.0, lives.get(wanted, options.longest))
         victim = victim_of(run, wanted, delay)
         name = "nothing: it had ended"
         if victim is not None:

@@ -12,11 +12,11 @@ Feature: Log delivery
   Scenario: Lines carry the labels that a pod's would
     When 5 requests are sent to GET "/"
     Then every line of those requests has the labels
-      | label     | value     |
-      | app       | users-api |
-      | namespace | sloproof  |
-      | container | users-api |
-      | stream    | stdout    |
+      | label     | value       |
+      | app       | users-api   |
+      | namespace | {namespace} |
+      | container | users-api   |
+      | stream    | stdout      |
     And every line of those requests has a label "pod"
 
   Scenario: A newline in user input cannot forge a line

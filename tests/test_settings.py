@@ -107,6 +107,13 @@ def test_logs_may_be_expected_at_once(tmp_path: Path) -> None:
     assert settings.logs.ship_seconds == 0
 
 
+def test_worker_in_a_cluster_has_a_namespace_of_its_own(tmp_path: Path) -> None:
+    settings = load_settings(project(tmp_path, GOOD))
+    there = settings.service.namespace
+    assert settings.in_cluster().service.namespace == there
+    assert settings.in_cluster("gw1").service.namespace == f"{there}-gw1"
+
+
 def test_json_log_needs_its_fields(tmp_path: Path) -> None:
     text = GOOD.split("[tool.sloproof.logs]", maxsplit=1)[0]
     text += '[tool.sloproof.logs]\nformat = "json"\nfields = { method = "m", endpoint = "e" }\n'

@@ -220,10 +220,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     features_dir: str = "features"
     reports_dir: str = "reports"
 
-    def in_cluster(self) -> Settings:
-        """Return the settings as they are for an environment in a cluster."""
+    def in_cluster(self, worker: str = "") -> Settings:
+        """Return the settings as they are for an environment in a cluster.
+
+        Args:
+            worker: Whose it is, where several workers have one each: in a namespace of that name beside the others'.
+        """
         ship = max(self.logs.ship_seconds, self.kube.ship_seconds)
-        return msgspec.structs.replace(self, logs=msgspec.structs.replace(self.logs, ship_seconds=ship))
+        namespace = "-".join(filter(None, (self.service.namespace, worker)))
+        return msgspec.structs.replace(
+            self,
+            logs=msgspec.structs.replace(self.logs, ship_seconds=ship),
+            service=msgspec.structs.replace(self.service, namespace=namespace),
+        )
 
     def endpoint_of(self, path: str) -> str:
         """Return the `endpoint` label value under which a request to this path is counted."""

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from sloproof.environment.toolchain import Tool
-from sloproof.plugin.workers import Controller, Place
+from sloproof.plugin.workers import Controller, KeptProfile, Place, refuse_shared
 from sloproof.report.document import decode
 from sloproof.report.record import (
     ComponentRecord,
@@ -204,6 +205,21 @@ def test_workers_are_told_where_they_meet(sharing: Controller, controller: Contr
     assert not given["sloproof_stage"]
 
 
+def test_workers_are_told_of_the_profile_that_is_kept_for_them(controller: Controller) -> None:
+    keeping = Controller("run", T0, profile=KeptProfile("192.0.2.7", timedelta(seconds=50)))
+    given: dict[str, object] = {}
+    for worker in ("gw0", "gw1"):
+        keeping.welcome(worker, given)
+    assert given["sloproof_node"] == "192.0.2.7"
+    assert both(keeping, handed(timings={"barrier": 1.0}), handed()).timings == {
+        "barrier": 1.0,
+        "Minikube profile": 50.0,
+    }
+
+    controller.welcome("gw2", given)
+    assert not given["sloproof_node"]
+
+
 def test_what_one_prometheus_did_not_count_is_not_known_of_both(controller: Controller) -> None:
     record = both(controller, handed(traffic=(second(0, 5, 5.0),)), handed(traffic=(second(0, 3, None),)))
 
@@ -292,6 +308,12 @@ def test_no_report_leaves_nothing_behind(shop: pytest.Pytester) -> None:
     shop.runpytest_subprocess("features", "-n", "2", "--report-dir", "out", "--no-report")
 
     assert not list((shop.path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("option", ["--env-reuse", "--env-keep"])
+@pytest.mark.parametrize("name", ["kube", "minikube"])
+def test_workers_in_a_cluster_may_keep_what_is_theirs(pytester: pytest.Pytester, option: str, name: str) -> None:
+    refuse_shared(pytester.parseconfig("--env", name, option))
 
 
 @pytest.mark.slow

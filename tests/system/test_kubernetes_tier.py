@@ -56,13 +56,17 @@ def kubectl(environ: Mapping[str, str], *words: str) -> list[str]:
 
 @pytest.mark.slow
 def test_features_are_green_on_minikube(tool: ClusterTool, tmp_path: Path) -> None:
-    """From nothing to a verdict, then once more on what was kept."""
+    """From nothing to a verdict, then once more on what was kept; each by two workers, with a namespace each."""
+    options = ("--env", "minikube", "-n", "2", "--dist", "worksteal")
     try:
         with tool.minikube() as environ:
-            report = run_features(tool, environ, tmp_path / "new", "--env", "minikube")
+            report = run_features(tool, environ, tmp_path / "new", *options, "--env-keep")
+            again = run_features(tool, environ, tmp_path / "again", *options, "--env-reuse")
     except CannotStart as error:
         pytest.skip(str(error))
     assert "kubernetes" in report["environment"]["capabilities"]  # type: ignore[index]
+    profile = [one["timings"]["Minikube profile"] for one in (report, again)]  # type: ignore[index]
+    assert profile[1] < profile[0] / 2, "the profile was made anew"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import cast
@@ -17,6 +18,7 @@ from sloproof.environment.backends import CAPABILITIES_OF, Wish, find_tools, mak
 from sloproof.environment.base import Environment
 from sloproof.environment.components import ExtraRules
 from sloproof.environment.kube.context_guard import allowed_context
+from sloproof.environment.kube.wish import HeldProfile
 from sloproof.environment.local import LocalEnvironment
 from sloproof.errors import EnvironmentStartError, SettingsError, SloproofError
 from sloproof.plugin.elsewhere_options import read_attached_options, read_cluster_options
@@ -109,7 +111,9 @@ def make_environment(
         run.tools = find_tools(wish, Console(stderr=True))
         return make_local(wish, run.tools)
     cluster_wish = read_cluster_options(config, keep=options.keep, reuse=options.reuse)
-    made = _cluster_backends().make(options.environment, wish, cluster_wish, run.evidence / "cluster")
+    if place is not None and place.node_ip:
+        cluster_wish = replace(cluster_wish, held=HeldProfile(place.node_ip))
+    made = cluster_backends().make(options.environment, wish, cluster_wish, run.evidence / "cluster")
     return cast("Environment", made)
 
 
@@ -127,7 +131,7 @@ def _attached(config: pytest.Config, run: RunSession) -> AttachedEnvironment:
 def _check_cluster(config: pytest.Config, options: Options) -> None:
     """Refuse a cluster that was not named, or that must not be used, before anything is done."""
     wish = read_cluster_options(config, keep=options.keep, reuse=options.reuse)
-    _cluster_backends()
+    cluster_backends()
     if options.environment == "kube":
         allowed_context(wish.context, wish.kubeconfig, os.environ)
 
@@ -138,7 +142,7 @@ def _check_attached(config: pytest.Config, options: Options) -> None:
     read_attached_options(config)
 
 
-def _cluster_backends() -> ModuleType:
+def cluster_backends() -> ModuleType:
     """Return what makes environments in clusters; it takes packages that only those need."""
     try:
         return import_module("sloproof.environment.kube.backends")

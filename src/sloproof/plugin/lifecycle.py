@@ -10,6 +10,7 @@ import pytest
 
 from sloproof.plugin import running
 from sloproof.plugin.options import read_options
+from sloproof.plugin.profile import keep_profile
 from sloproof.plugin.sharing import start_shared
 from sloproof.plugin.workers import Controller, place_of, refuse_shared
 from sloproof.report.run_id import new_run_id
@@ -20,11 +21,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.pluginmanager.hasplugin("dsession"):
         refuse_shared(session.config)
         # A worker's refusal would be taken for its crash.
-        running.required_settings(session.config)
+        settings = running.required_settings(session.config)
         now = datetime.now(UTC)
         run_id = new_run_id(now)
         shared = start_shared(session.config, run_id)
-        session.config.stash[running.CONTROLLER] = Controller(run_id, now, shared)
+        profile = keep_profile(session.config, run_id, running.reports_of(session.config, settings))
+        session.config.stash[running.CONTROLLER] = Controller(run_id, now, shared, profile)
     elif _is_shared_by_nobody(session.config):
         raise pytest.UsageError("--env-shared: expected workers that share it; add -n 8, or leave it out")
 

@@ -93,14 +93,14 @@ def begin(session: pytest.Session) -> None:
         return
     options = read_options(config)
     settings = required_settings(config)
+    place = place_of(config)
     if "kubernetes" in CAPABILITIES_OF.get(options.environment, ()):
-        settings = settings.in_cluster()
+        settings = settings.in_cluster("" if place is None else place.worker)
     take_running(config, settings, options)
     prepared = prepare(config, options)
-    reports = _reports(config, settings)
+    reports = reports_of(config, settings)
     with_rules = any(_SLO in tags_of(item) for item in session.items)
     rules = partial(_own_rules, config.rootpath, settings) if with_rules else lambda: None
-    place = place_of(config)
     run_id = new_run_id(datetime.now(UTC)) if place is None else place.own_id
     run = RunSession(
         settings=settings,
@@ -121,7 +121,8 @@ def begin(session: pytest.Session) -> None:
     recorder.diagnose = run.diagnose
 
 
-def _reports(config: pytest.Config, settings: Settings) -> Path:
+def reports_of(config: pytest.Config, settings: Settings) -> Path:
+    """Return the folder where report folders go."""
     return read_options(config).report_dir or config.rootpath / settings.reports_dir
 
 
@@ -238,7 +239,7 @@ def finish_controller(session: pytest.Session) -> None:
         settings = load_settings(session.config.rootpath)
     except SettingsError:  # no worker had an environment: what the scenarios say is all there is
         return
-    folder = _reports(session.config, settings) / controller.run_id
+    folder = reports_of(session.config, settings) / controller.run_id
     try:
         if records:
             _write(session.config, controller.record(settings.service.name, records, _problems(session)), folder)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
+from sloproof.environment.backends import CAPABILITIES_OF
 from sloproof.environment.toolchain import Tool
 from sloproof.plugin.not_run import never_run
 from sloproof.plugin.options import read_options
@@ -23,6 +24,7 @@ from sloproof.report.run_verdict import run_verdict
 
 _RUN_ID = "sloproof_run_id"  # in what the controller gives a worker
 _STAGE = "sloproof_stage"
+_NODE = "sloproof_node"
 _RECORD = "sloproof_run"  # in what a worker gives back
 _SENT, _COUNTED = ("sent", "failed"), ("counted", "counted_failed")
 _QUANTILES = ("p50_seconds", "p99_seconds", "intended_p50_seconds", "intended_p99_seconds")
@@ -44,6 +46,19 @@ class Shared(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptProfile:
+    """A Minikube profile that a controller keeps for its workers.
+
+    Attributes:
+        node_ip: Of its control plane.
+        took: How long it took to bring it up.
+    """
+
+    node_ip: str
+    took: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a worker stands.
 
@@ -51,11 +66,13 @@ class Place:
         run_id: Of the whole run.
         worker: The worker's own name, such as `gw0`.
         stage: Folder where it meets the others on one environment; None where each has its own.
+        node_ip: Of the Minikube profile that the controller keeps for all; empty where there is none.
     """
 
     run_id: str
     worker: str
     stage: Path | None = None
+    node_ip: str = ""
 
     @property
     def own_id(self) -> str:
@@ -72,7 +89,8 @@ def place_of(config: pytest.Config) -> Place | None:
     given: Mapping[str, Any] | None = getattr(config, "workerinput", None)
     if given is None:
         return None
-    return Place(given[_RUN_ID], given["workerid"], Path(given[_STAGE]) if given[_STAGE] else None)
+    stage = Path(given[_STAGE]) if given[_STAGE] else None
+    return Place(given[_RUN_ID], given["workerid"], stage, given[_NODE])
 
 
 def hand_over(config: pytest.Config, record: RunRecord) -> None:
@@ -91,9 +109,11 @@ def refuse_shared(config: pytest.Config) -> None:
     asked = "--env-reuse" if options.reuse else "--env-keep" if options.keep else ""
     if options.shared and options.environment != "local":
         raise pytest.UsageError(
-            f"--env-shared: expected the local environment, got --env {options.environment}; leave out -n there"
+            f"--env-shared: expected the local environment, got --env {options.environment}; without it each worker "
+            "has a namespace of its own in a cluster"
         )
-    if asked:
+    # In a cluster each worker finds again what it kept, by its name.
+    if asked and "kubernetes" not in CAPABILITIES_OF.get(options.environment, ()):
         raise pytest.UsageError(
             f"{asked} and the workers of xdist do not go together: "
             f"each worker counts on an environment of its own; leave out -n or {asked}"
@@ -107,11 +127,15 @@ class Controller:
         run_id: Of the whole run.
         started: When it began.
         shared: The environment that all workers use; None where each has its own.
+        profile: The Minikube profile that is kept for all workers; None where there is none.
     """
 
-    def __init__(self, run_id: str, started: datetime, shared: Shared | None = None) -> None:
+    def __init__(
+        self, run_id: str, started: datetime, shared: Shared | None = None, profile: KeptProfile | None = None
+    ) -> None:
         self.run_id = run_id
         self._shared = shared
+        self._profile = profile
         self._started = started
         self._handed: dict[str, RunRecord] = {}
         self._asked: dict[str, str] = {}  # worker to what went wrong with it
@@ -120,6 +144,7 @@ class Controller:
         """Tell a worker, before it starts, of the run it is a part of."""
         given[_RUN_ID] = self.run_id
         given[_STAGE] = "" if self._shared is None else str(self._shared.stage)
+        given[_NODE] = "" if self._profile is None else self._profile.node_ip
         self._asked[worker] = "it has not ended in an orderly way"
 
     def farewell(self, worker: str, output: Mapping[str, Any], error: object) -> None:
@@ -163,11 +188,18 @@ class Controller:
             ),
             log_lags=_log_lags(one for _, one in handed),
             environment=_environment(self._handed) if self._shared is None else _one(self._handed, self._shared),
-            timings=_longest([*(one.timings for _, one in handed), *([self._shared.timings] if self._shared else [])]),
+            timings=_longest([*(one.timings for _, one in handed), *self._own_timings()]),
             problems=tuple(told),
             evidence_files=tuple(f"{name}/{file}" for name, one in handed for file in one.evidence_files),
             slos=slos,
         )
+
+    def _own_timings(self) -> Iterator[Mapping[str, float]]:
+        """Yield what took time before there were workers."""
+        if self._shared is not None:
+            yield self._shared.timings
+        if self._profile is not None:
+            yield {"Minikube profile": self._profile.took.total_seconds()}
 
 
 def _together(seconds: Iterable[SecondRecord], *, is_one: bool) -> Iterator[SecondRecord]:

@@ -64,8 +64,12 @@ def one_error_line_each(trial: Trial, text: str) -> None:
 @then("every line of those requests has the labels")
 @shareable
 def lines_have_labels(trial: Trial, datatable: Sequence[Sequence[str]]) -> None:
-    """Judge the labels of the streams that hold the scenario's request lines. Columns: label, value."""
-    wanted = {label: value for label, value in datatable[1:]}  # noqa: C416 - rows are lists, not pairs
+    """Judge the labels of the streams that hold the scenario's request lines. Columns: label, value.
+
+    The value `{namespace}` is the namespace that the service runs in: in a cluster each worker has its own.
+    """
+    own = {"{namespace}": trial.harness.settings.service.namespace}
+    wanted = {label: own.get(value, value) for label, value in datatable[1:]}
     streams = _streams_of_requests(trial.observation)
     wrong = [dict(stream) for stream in streams if any(stream.get(label) != value for label, value in wanted.items())]
     _judge(

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sloproof.environment.kube import cluster as cluster_module
 from sloproof.environment.kube.cluster import MADE_BY, Cluster, event_text, hopeless, pod_text
 from sloproof.environment.kube.objects import Event, Pod
 from sloproof.errors import DeadlineError, EnvironmentStartError, QueryError
@@ -36,7 +37,7 @@ NS = f"{NAMESPACES}/ns"
 OURS = {**MADE_BY, "sloproof/run": "before"}
 GONE = refusal(404, 'namespaces "ns" not found', "NotFound")
 TERMINATING: dict[str, Any] = {"deletionTimestamp": "2026-03-01T12:00:00Z"}
-SHORT = timedelta(seconds=0.5)
+SHORT = timedelta(seconds=0.2)
 
 
 def namespace(labels: dict[str, str] | None = None, *, uid: str = "u1", **meta: Any) -> Answer:
@@ -48,7 +49,8 @@ def read(document: dict[str, Any]) -> Pod:
 
 
 @pytest.fixture
-def cluster(fake: FakeApi) -> Cluster:
+def cluster(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr(cluster_module, "_LEAST_TURN", 0.01)
     return Cluster(fake.api())
 
 
@@ -143,7 +145,7 @@ def test_namespace_is_awaited_through_a_silence_of_the_api(fake: FakeApi, cluste
 def test_namespace_that_does_not_go_says_since_when(fake: FakeApi, cluster: Cluster) -> None:
     fake.says("GET", NS, namespace(OURS, **TERMINATING))
     fake.says("DELETE", NS, json_of({}))
-    with pytest.raises(DeadlineError, match=r"to be gone within 0\.5 s") as caught:
+    with pytest.raises(DeadlineError, match=r"to be gone within 0\.2 s") as caught:
         cluster.delete_namespace("ns", SHORT)
     assert caught.value.details["deleted_at"].startswith("2026-03-01")
     assert "-n ns --context named" in caught.value.details["hint"]
@@ -210,12 +212,12 @@ def test_wait_ends_at_its_deadline_with_states_and_events(fake: FakeApi, cluster
         "involvedObject": {"kind": "Pod", "name": "web"}, "lastTimestamp": "2026-03-01T12:00:00Z",
     }  # fmt: skip
     fake.says("GET", PODS, list_of(pod()))
-    fake.says("WATCH", PODS, lambda asked: watch_of(lambda: time.sleep(int(asked.query["timeoutSeconds"]))))
+    fake.says("WATCH", PODS, lambda asked: watch_of(lambda: time.sleep(int(asked.query["timeoutSeconds"]) / 4)))
     fake.says("GET", f"{NS}/events", json_of({"items": [event]}))
     begin = time.monotonic()
-    with pytest.raises(DeadlineError, match=r"expected pods to be ready within 0\.5 s, but it did not come") as caught:
+    with pytest.raises(DeadlineError, match=r"expected pods to be ready within 0\.2 s, but it did not come") as caught:
         wait(cluster, SHORT)
-    assert 0.5 <= time.monotonic() - begin < 2.5
+    assert 0.2 <= time.monotonic() - begin < 2.5
     assert caught.value.details == {
         "pods": "web: Running", "events": "12:00:00 Warning Unhealthy Pod/web: probe failed", "context": "named",
     }  # fmt: skip

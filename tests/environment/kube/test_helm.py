@@ -130,6 +130,18 @@ def test_recovering_takes_away_what_was_broken_off_and_nothing_else(fake: Path) 
     assert "--selector made-by=sloproof" in listed
 
 
+def test_recovering_takes_away_what_is_not_wanted_any_more(fake: Path) -> None:
+    names = ["monitoring", "shop", "loki"]
+    (fake.parent / "list.out").write_text(
+        json.dumps(
+            [{"name": name, "namespace": "shop", "revision": "1", "status": "deployed", "chart": "c"} for name in names]
+        )
+    )
+    (fake.parent / "uninstall.out").write_text("")
+    assert [each.name for each in bound(fake).recover("shop", ["loki", "prometheus", "shop"])] == ["monitoring"]
+    assert [call.split()[1] for call in calls(fake) if call.startswith("uninstall")] == ["monitoring"]
+
+
 def test_a_release_that_is_not_there_is_no_error(fake: Path) -> None:
     for verb in ("status", "uninstall"):
         (fake.parent / f"{verb}.err").write_text(f"Error: {verb}: release: not found\n")

@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from sloproof.environment.kube import pod_watch
 from sloproof.environment.kube.pod_watch import PodWatch
 from sloproof.errors import QueryError, UnavailableError
 from tests.environment.kube.fake_api import (
@@ -26,7 +27,8 @@ from tests.environment.kube.fake_api import (
 
 
 @pytest.fixture
-def watch(fake: FakeApi) -> Iterator[PodWatch]:
+def watch(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodWatch]:
+    monkeypatch.setattr(pod_watch, "_PAUSE_SECONDS", 0.02)
     made = PodWatch(fake.api(), "ns")
     yield made
     made.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,16 +15,21 @@ from rich.console import Console
 
 from sloproof.environment.backends import Wish, find_tools, state_file
 from sloproof.environment.components import TOOLS
+from sloproof.environment.kube.access import Access
+from sloproof.environment.kube.api import KubeApi
+from sloproof.environment.kube.cluster import Cluster
 from sloproof.environment.kube.context_guard import allowed_context
-from sloproof.environment.kube.environment import Access, KubeEnvironment
+from sloproof.environment.kube.environment import KubeEnvironment
 from sloproof.environment.kube.helm import Helm
 from sloproof.environment.kube.helm_program import find_helm
 from sloproof.environment.kube.image_supply import ImageSupply, Loader, no_loader, running
 from sloproof.environment.kube.installation import ChartInstallation
 from sloproof.environment.kube.kubectl import Kubectl
 from sloproof.environment.kube.minikube import Minikube
+from sloproof.environment.kube.minikube_image import archived_ids
+from sloproof.environment.kube.minikube_profiles import full_tag
 from sloproof.environment.kube.minikube_wish import load_wish
-from sloproof.environment.kube.wish import ClusterWish
+from sloproof.environment.kube.wish import ClusterWish, HeldProfile
 from sloproof.environment.progress_display import showing
 from sloproof.environment.toolchain import Tool, default_cache_dir
 from sloproof.errors import SloproofError, ToolError
@@ -111,7 +116,8 @@ class _Kube:
             open_cluster=open_cluster,
             installation=installation,
             evidence=self.evidence,
-            keep=cluster.keep,
+            # What was kept is not thrown away because one start on it has failed.
+            keep=cluster.keep or cluster.reuse,
             reuse=cluster.reuse,
             goes_with_cluster=name == "minikube",
             after=after,
@@ -131,40 +137,89 @@ class _Kube:
         return Kubectl(Path(found), kubeconfig, context, self.wish.environ)
 
 
-class _Minikube(_Kube):
-    """A profile of our own."""
+class MinikubeHost:
+    """The Minikube profile of a run, from when it is needed until the run ends.
 
-    def environment(self) -> KubeEnvironment:
-        wish, cluster = self.wish, self.cluster
+    Args:
+        wish: What is asked of any environment.
+        cluster: What is asked of one in a cluster.
+        failure_log: Where `minikube logs` of a failed start goes.
+    """
+
+    def __init__(self, wish: Wish, cluster: ClusterWish, failure_log: Path) -> None:
         platform_dir = wish.root / wish.settings.platform_dir if wish.settings.platform_dir else None
-        wanted = load_wish(
+        self._wanted = load_wish(
             platform_file(platform_dir, "minikube.yaml"), profile=cluster.profile, extra_args=cluster.minikube_args
         )
         # One folder a user: a profile's name is the same in every checkout.
         state_dir = state_file(wish.root, wish.environ).parent / "minikube"
-        minikube = Minikube(cluster.minikube, state_dir=state_dir, environ=wish.environ)
-        self.kubectl(minikube.kubeconfig(cluster.profile), cluster.profile)  # refuses before anything is started
-        hold = contextlib.ExitStack()
-        one_at_a_time = Lock()
+        self._minikube = Minikube(
+            cluster.minikube, state_dir=state_dir, environ=wish.environ, is_held=cluster.held is not None
+        )
+        self._cluster = cluster
+        self._failure_log = failure_log
+        self._hold = contextlib.ExitStack()
+        self._one_at_a_time = Lock()
+        self._there: Mapping[str, str] | None = None
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the file that leads to the profile."""
+        return self._minikube.kubeconfig(self._cluster.profile)
+
+    def open(self, namespaces: Collection[str]) -> HeldProfile:
+        """Bring the profile up and keep it from other runs, or find the one that the controller keeps.
+
+        Args:
+            namespaces: Those that the run is going to use; others that an earlier run has left are taken away.
+
+        Raises:
+            EnvironmentStartError: It does not start, is not ours, or another run has it.
+            ToolError: There is no minikube, or of a version that does not serve.
+        """
+        profile = self._cluster.profile
+        if self._cluster.held is not None:
+            return self._cluster.held
+        self._hold.enter_context(self._minikube.held(profile))
+        with showing(Console(stderr=True)) as progress:
+            found = self._minikube.ensure(
+                self._wanted, reuse=self._cluster.reuse, progress=progress, failure_log=self._failure_log
+            )
+        if found.how in ("reused", "restarted"):
+            there = Cluster(KubeApi(self.kubeconfig, profile))
+            for name in set(there.own_namespaces()) - set(namespaces):
+                there.delete_namespace(name)
+        return HeldProfile(found.node_ip)
+
+    def load(self, archive: Path, tag: str) -> None:
+        """Bring an image to the node; see `Loader`."""
+        # Images are made at the same time; minikube takes a second call for the leftover of a killed run.
+        with self._one_at_a_time:
+            profile = self._cluster.profile
+            # Each question costs minikube a second, and a run has half a dozen images.
+            if self._there is None:
+                self._there = self._minikube.images(profile)
+            if self._there.get(full_tag(tag)) not in archived_ids(archive, tag):
+                self._minikube.load_image(profile, archive, tag)
+
+    def close(self, kept: bool) -> None:  # noqa: FBT001 - the environment's own word
+        """Delete the profile unless it is to be kept, or is the controller's; safe to call twice."""
+        with self._hold:
+            if not kept and self._cluster.held is None:
+                with contextlib.suppress(SloproofError):
+                    self._minikube.delete(self._cluster.profile)
+
+
+class _Minikube(_Kube):
+    """A profile of our own."""
+
+    def environment(self) -> KubeEnvironment:
+        cluster = self.cluster
+        host = MinikubeHost(self.wish, cluster, self.evidence / "minikube.log")
+        kubectl = self.kubectl(host.kubeconfig, cluster.profile)  # refuses before anything is started
 
         def open_cluster() -> Access:
-            hold.enter_context(minikube.held(cluster.profile))
-            with showing(Console(stderr=True)) as progress:
-                found = minikube.ensure(
-                    wanted, reuse=cluster.reuse, progress=progress, failure_log=self.evidence / "minikube.log"
-                )
-            kubectl = self.kubectl(found.kubeconfig, cluster.profile)
-            return Access(found.kubeconfig, cluster.profile, kubectl, cluster.node_host or found.node_ip)
+            held = host.open([self.wish.settings.service.namespace])
+            return Access(host.kubeconfig, cluster.profile, kubectl, cluster.node_host or held.node_ip)
 
-        def load(archive: Path, tag: str) -> None:
-            # Images are made at the same time; minikube takes a second call for the leftover of a killed run.
-            with one_at_a_time:
-                minikube.load_image(cluster.profile, archive, tag)
-
-        def after(kept: bool) -> None:  # noqa: FBT001 - the environment's own word
-            with hold:
-                if not kept:
-                    with contextlib.suppress(SloproofError):
-                        minikube.delete(cluster.profile)
-
-        return self.made("minikube", open_cluster, load, after)
+        return self.made("minikube", open_cluster, host.load, host.close)

@@ -15,6 +15,7 @@ from sloproof.environment.kube.objects import (
     Event,
     EventList,
     Namespace,
+    NamespaceList,
     Node,
     NodeList,
     Pod,
@@ -115,6 +116,12 @@ class Cluster:
             )
         else:
             self.api.patch(path, {"metadata": {"labels": labels}})
+
+    def own_namespaces(self) -> tuple[str, ...]:
+        """Return the names of all namespaces that sloproof has made."""
+        selector = ",".join(f"{key}={text}" for key, text in MADE_BY.items())
+        found = self.api.get("/api/v1/namespaces", NamespaceList, labelSelector=selector).items
+        return tuple(one.metadata.name for one in found)
 
     @staticmethod
     def is_ours(namespace: Namespace) -> bool:

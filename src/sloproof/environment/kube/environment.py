@@ -6,71 +6,29 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sloproof.environment.base import ComponentStatus
+from sloproof.environment.kube.access import Access, Installation
 from sloproof.environment.kube.api import KubeApi
 from sloproof.environment.kube.cluster import Cluster, hopeless, pod_text
 from sloproof.environment.kube.diagnosis import write_diagnosis
-from sloproof.environment.kube.kubectl import Kubectl, ServiceProxy
+from sloproof.environment.kube.kubectl import ServiceProxy
 from sloproof.environment.kube.lease import NamespaceLease
 from sloproof.environment.kube.objects import Pod
-from sloproof.environment.kube.parts import Part, missing_of
+from sloproof.environment.kube.parts import Part
 from sloproof.environment.kube.pod_watch import PodWatch
-from sloproof.environment.kube.routes import NOWHERE, ServiceRoutes, answer
+from sloproof.environment.kube.readiness import Readiness
+from sloproof.environment.kube.routes import NOWHERE, ServiceRoutes
 from sloproof.environment.kube.wish import CAPABILITIES
-from sloproof.errors import (
-    ComponentExitedError,
-    DeadlineError,
-    EnvironmentStartError,
-    SloproofError,
-    UnavailableError,
-)
-from sloproof.polling import wait_until
+from sloproof.errors import ComponentExitedError, EnvironmentStartError, SloproofError, UnavailableError
 from sloproof.settings import Settings
 
 T = TypeVar("T")
-_POLL_SECONDS = 0.05
-_OK = 200
-
-
-class Installation(Protocol):
-    """What stands in the namespace.
-
-    Attributes:
-        faults_token: Bearer token of the service's fault switch, once it is installed; empty where it has none.
-    """
-
-    faults_token: str
-
-    def install(self) -> Sequence[Part]:
-        """Bring images and releases there, and return the components; what is there already is brought up to date."""
-
-    def uninstall(self) -> None:
-        """Take the releases away, with what they made outside of the namespace."""
-
-    def load_command(self, process: int) -> tuple[str, ...] | None:
-        """Return the command of a load process in the cluster; None where the load is driven from here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The ways into a cluster.
-
-    Attributes:
-        kubeconfig: File that describes it.
-        context: The context in it.
-        kubectl: The program, bound to both.
-        node_host: Host by which NodePorts are reached; empty for the first node's own address.
-    """
-
-    kubeconfig: Path
-    context: str
-    kubectl: Kubectl
-    node_host: str = ""
+# A budget that the run before has spent, and a page that it has sent, would be held against this one.
+_WITH_A_PAST = ("prometheus", "alertmanager")
 
 
 class KubeEnvironment:
@@ -193,26 +151,20 @@ class KubeEnvironment:
         self._time("namespace", begin)
         self._parts = {part.name: part for part in installation.install()}
         if self._reuse:
-            self._replace_hopeless()
+            self._readiness(begin).replace(_WITH_A_PAST)
         self.faults_token = installation.faults_token
         self._time("releases installed", begin)
         watch = self._watch = PodWatch(KubeApi(self.access.kubeconfig, self.access.context), self.namespace)
         watch.start()
         self._accept_restarts()  # of pods that are there already: it was not in this run that they were restarted
-        self._await_ready(list(self._parts), begin)
+        readiness = self._readiness(begin)
+        readiness.await_ready(list(self._parts))
         if self._reuse:
-            self._await_rolled_out(begin)
+            readiness.await_rolled_out()
         self.proxy.start()
         self.addresses = self._find_addresses()
-        self._await_answers(list(self._parts), begin)
+        readiness.await_answers(self.addresses, list(self._parts))
         self._accept_restarts()
-
-    def _replace_hopeless(self) -> None:
-        """Take away kept pods that will never be ready: a StatefulSet waits for its old one before a new one."""
-        pods = self.cluster.pods(self.namespace)
-        for pod in [pod for part in self._parts.values() for pod in part.pods(pods)]:
-            if hopeless([pod]) is not None:
-                self.cluster.delete_pod(self.namespace, pod.name, grace=0)
 
     def _clear(self, lease: NamespaceLease, installation: Installation) -> None:
         """Begin with nothing: what a killed run has left is taken away first, unless its run lives."""
@@ -235,92 +187,19 @@ class KubeEnvironment:
         }
         return {**routes.hook_up(self._parts["service"]), **found}
 
-    def _await_ready(self, names: Sequence[str], begin: float) -> None:
-        """Wait until a pod of each component is ready; one that cannot get ready ends the wait."""
-        waiting = set(names)
-
-        def all_ready(pods: Sequence[Pod]) -> bool:
-            for name in list(waiting):
-                own = self._parts[name].pods(pods)
-                if own and all(pod.is_ready for pod in own if pod.metadata.deletion_timestamp is None):
-                    waiting.discard(name)
-                    self._time(f"{name} ready", begin)
-            return not waiting
-
-        def still_hopeful(pods: Sequence[Pod]) -> None:
-            own = [pod for name in waiting for pod in self._parts[name].newest(pods)]
-            if (bad := hopeless(own)) is not None:
-                raise EnvironmentStartError(
-                    f"expected {', '.join(sorted(waiting))} to get ready, but {pod_text(bad)}",
-                    last_lines="\n".join(
-                        self.cluster.pod_log(self.namespace, bad.name, self._container_of(bad), previous=True)
-                        or self.cluster.pod_log(self.namespace, bad.name, self._container_of(bad))
-                    ),
-                    evidence=self._evidence or "",
-                    context=self.access.context,
-                )
-
-        limit = timedelta(seconds=self._settings.kube.start_seconds)
-        try:
-            self.cluster.await_pods(
-                self.namespace, "", all_ready, what=f"all of {', '.join(names)} to be ready", timeout=limit,
-                check=still_hopeful,
-            )  # fmt: skip
-        except DeadlineError as error:
-            raise EnvironmentStartError(
-                f"expected {', '.join(sorted(waiting))} to be ready within {limit.total_seconds():g} s",
-                **error.details,
-                hint="tool.sloproof.kube.start_seconds is the limit",
-            ) from error
-
-    def _await_rolled_out(self, begin: float) -> None:
-        """Wait until pods of the run before are gone: a ready one may be about to be replaced by what was installed."""
-
-        def missing() -> str:
-            pods = tuple(self._pods())
-            for part in self._parts.values():
-                there = self.cluster.workload(self.namespace, part.kind, part.workload)
-                if text := missing_of(there, part.pods(pods)):
-                    return f"{part.name}: {text}"
-            return ""
-
-        limit = timedelta(seconds=self._settings.kube.start_seconds)
-        wait_until(missing, lambda text: not text, what="what was kept to be brought up to date",
-                   timeout=limit, interval=timedelta(seconds=_POLL_SECONDS * 2))  # fmt: skip
-        self._time("brought up to date", begin)
-
-    def _container_of(self, pod: Pod) -> str:
-        return next((part.container for part in self._parts.values() if pod in part.pods([pod])), "")
-
-    def _await_answers(self, names: Sequence[str], begin: float) -> None:
-        """Wait until each component that has an address answers at it: routes come up a little after pods do."""
-        asked = {name: self.addresses[name] + self._parts[name].ready for name in names if self._is_asked(name)}
-        if "service" in asked:
-            asked["gate"] = self.addresses["gate"] + self._parts["service"].ready
-        waiting = dict.fromkeys(asked, "not asked yet")
-        end = time.monotonic() + self._settings.service.start_seconds
-        while waiting:
-            self.check_alive()
-            for name in list(waiting):
-                said = answer(asked[name])
-                if said == _OK:
-                    del waiting[name]
-                    self._time(name, begin)
-                else:
-                    waiting[name] = str(said)
-            if waiting and time.monotonic() > end:
-                name, last = next(iter(waiting.items()))
-                raise EnvironmentStartError(
-                    f"expected {', '.join(waiting)} to answer, but {name} does not",
-                    last_answer=last,
-                    asked=asked[name],
-                    hint="are NodePorts of the cluster reachable from here? --kube-node-host names another host",
-                )
-            if waiting:
-                time.sleep(_POLL_SECONDS)
-
-    def _is_asked(self, name: str) -> bool:
-        return name in self.addresses and bool(self._parts[name].ready)
+    def _readiness(self, begin: float) -> Readiness:
+        """Return what waits for components, and notes how long after `begin` each was there."""
+        return Readiness(
+            cluster=self.cluster,
+            namespace=self.namespace,
+            parts=self._parts,
+            pods=self._pods,
+            check_alive=self.check_alive,
+            note=lambda part: self._time(part, begin),
+            ready_seconds=self._settings.kube.start_seconds,
+            answer_seconds=self._settings.service.start_seconds,
+            evidence=self._evidence,
+        )
 
     def stop(self) -> None:
         """Take everything away, unless it is to be kept; see `Environment.stop`."""
@@ -428,19 +307,19 @@ class KubeEnvironment:
     def start_component(self, component: str) -> None:
         """Start a component that was stopped and wait until it is ready; its address stays, its pods are new."""
         part = self._parts[component]
-        begin = time.monotonic()
+        readiness = self._readiness(time.monotonic())
         body = (
             _placement(dict.fromkeys(NOWHERE))
             if part.kind == "DaemonSet"
             else {"spec": {"replicas": self._stopped.get(component, 1)}}
         )
         self.cluster.patch_workload(self.namespace, part.kind, part.workload, body)
-        self._await_ready([component], begin)
+        readiness.await_ready([component])
         if component == "service":
             self._started(self._routes).hook_up(part)
         self._stopped.pop(component, None)
         self._accept_restarts()
-        self._await_answers([component], begin)
+        readiness.await_answers(self.addresses, [component])
 
     def pause_component(self, component: str) -> None:
         """Refuse: nothing outside a pod can freeze what runs in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -301,18 +301,23 @@ class Helm:
             for each in _json(printed)
         )
 
-    def recover(self, namespace: str) -> tuple[Released, ...]:
-        """Take away the releases of ours whose last operation was broken off, and return them.
+    def recover(self, namespace: str, wanted: Collection[str] | None = None) -> tuple[Released, ...]:
+        """Take away the releases of ours that are in the way, and return them.
 
-        Helm refuses every other operation on such a release.
+        Those are the ones whose last operation was broken off: helm refuses every other operation on such a release.
+
+        Args:
+            namespace: Where.
+            wanted: Those that are going to be there; others of ours are taken away, too. None leaves them.
 
         Raises:
             SloproofError: One cannot be taken away.
         """
-        broken = tuple(each for each in self.list_releases(namespace, only_ours=True) if each.is_broken_off)
-        for each in broken:
+        found = self.list_releases(namespace, only_ours=True)
+        gone = tuple(each for each in found if each.is_broken_off or not (wanted is None or each.name in wanted))
+        for each in gone:
             self.uninstall(each.name, namespace)
-        return broken
+        return gone
 
     # Running it
 

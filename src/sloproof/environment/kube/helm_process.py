@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from tempfile import TemporaryFile
+from typing import IO
 
 from sloproof.environment.leftovers import dying_with_parent
 
@@ -53,20 +55,23 @@ def run(
     """
     begin = time.monotonic()
     is_late = False
-    with subprocess.Popen(
-        [*dying_with_parent(), *command],
-        stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(environ),
-        start_new_session=True,
-    ) as process:
+    # A file, not a pipe: `communicate` never goes on with what a first call that ran out of time has not written.
+    with (
+        TemporaryFile() as given,
+        subprocess.Popen(
+            [*dying_with_parent(), *command],
+            stdin=_filled(given, data),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+            start_new_session=True,
+        ) as process,
+    ):
         try:
             while True:
                 with suppress(subprocess.TimeoutExpired):
-                    output, errors = process.communicate(data, timeout=_TURN_SECONDS)
+                    output, errors = process.communicate(timeout=_TURN_SECONDS)
                     break
-                data = None  # it is on its way; only the first call may bring it
                 elapsed = time.monotonic() - begin
                 on_progress(timedelta(seconds=elapsed))
                 if elapsed > seconds and not is_late:
@@ -75,6 +80,15 @@ def run(
         finally:
             stop(process)
     return Ended(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"), is_late)
+
+
+def _filled(file: IO[bytes], data: bytes | None) -> IO[bytes] | int:
+    """Return a file that these bytes can be read from; where there are none, what nothing can be read from."""
+    if data is None:
+        return subprocess.DEVNULL
+    file.write(data)
+    file.seek(0)
+    return file
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

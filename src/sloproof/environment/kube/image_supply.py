@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock
 
 from sloproof.environment.kube.image_archive import LocalImage, pack_program
 from sloproof.environment.kube.load_pods import write_context
@@ -79,13 +80,13 @@ class ImageSupply:
         """
         if self.settings.image:
             return self.settings.image
-        return self._brought(self._built("sloproof-service", self.root, self.root / self.settings.dockerfile))
+        return self._brought("sloproof-service", self.root, self.root / self.settings.dockerfile)
 
     def load_worker(self) -> str:
         """Return the image of the load's workers."""
         with tempfile.TemporaryDirectory(prefix="sloproof-image-") as folder:
             dockerfile = write_context(Path(folder))
-            return self._brought(self._built("sloproof-load", Path(folder), dockerfile))
+            return self._brought("sloproof-load", Path(folder), dockerfile)
 
     def programs(self) -> Mapping[str, str]:
         """Return the images of the monitoring's programs by name.
@@ -124,6 +125,10 @@ class ImageSupply:
             environ=self.environ,
         )
 
-    def _brought(self, built: LocalImage) -> str:
-        self.load(built.archive, built.reference)
+    def _brought(self, name: str, context: Path, dockerfile: Path) -> str:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        # Workers of one run build the same image, into the same archive: not while another one reads it.
+        with FileLock(self.cache / f"{name}.lock"):
+            built = self._built(name, context, dockerfile)
+            self.load(built.archive, built.reference)
         return built.reference

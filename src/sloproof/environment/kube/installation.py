@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from sloproof.environment.components import ExtraRules
+from sloproof.environment.kube.access import Access
 from sloproof.environment.kube.api import KubeApi
 from sloproof.environment.kube.chart_source import ChartSource
 from sloproof.environment.kube.cluster import MADE_BY, Cluster
-from sloproof.environment.kube.environment import Access
 from sloproof.environment.kube.helm import Helm
 from sloproof.environment.kube.image_supply import ImageSupply
 from sloproof.environment.kube.load_pods import LoadPods
@@ -83,7 +83,9 @@ class ChartInstallation:
 
     def install(self) -> Sequence[Part]:
         """Bring images and releases there, and return the components; see `Installation.install`."""
-        self.helm.recover(self.namespace)
+        # One that was kept may have another stack, whose workloads would be taken for this one's.
+        ours = [one.name for one in self._stack.releases if one.namespace(self.namespace) == self.namespace]
+        self.helm.recover(self.namespace, [*ours, self.settings.service.name])
         if self.settings.service.faults:
             self.faults_token = self._faults_token()
         runtime = self._cluster.runtime()

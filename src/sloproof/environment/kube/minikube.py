@@ -65,6 +65,7 @@ class Minikube:
         environ: Environment variables that it inherits.
         home: In the place of `MINIKUBE_HOME`; None for what it inherits.
         look: Asks a cluster's own API server about its node.
+        is_held: Whoever has started this process keeps the profiles for it already, from any other run.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Minikube:
         environ: Mapping[str, str],
         home: Path | None = None,
         look: Callable[[Path, str], NodeFacts] = node_facts,
+        is_held: bool = False,
     ) -> None:
+        self._is_held = is_held
         self._ours = Ownership(state_dir.resolve())
         self._calls = MinikubeCalls(MinikubeProgram(tuple(command), environ, home), self._ours, look)
 
@@ -134,6 +137,9 @@ class Minikube:
         Raises:
             EnvironmentStartError: Another run still has it; carries who.
         """
+        if self._is_held:
+            yield
+            return
         with self._ours.held(profile, wait):
             yield
 
@@ -224,7 +230,7 @@ class Minikube:
             EnvironmentStartError: The profile is not ours, the archive does not hold the image, or the node does not
                 have it afterwards.
         """
-        with self.held(profile):
+        with self.held(profile), self._ours.loading(profile):
             self._owned(profile, "given an image")
             return load(self._calls, profile, archive, tag)
 

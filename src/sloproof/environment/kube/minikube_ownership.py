@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from sloproof.environment.kube.minikube_profiles import Profile
 from sloproof.environment.kube.minikube_wish import OWNER_LABEL
 from sloproof.errors import EnvironmentStartError
 
-_MARKER, _LOCK, _HOLDER = "owner.json", "lock", "holder.json"
+_MARKER, _LOCK, _HOLDER, _LOADING = "owner.json", "lock", "holder.json", "loading.lock"
 _LOCK_POLL_SECONDS = 0.1
 
 
@@ -127,6 +127,10 @@ class Ownership:
             yield
         finally:
             lock.release()
+
+    def loading(self, profile: str) -> AbstractContextManager[object]:
+        """Return what is held while images are brought to a profile: workers of one run bring the same ones."""
+        return FileLock(self.folder(profile) / _LOADING)
 
 
 def new_owner() -> str:

@@ -232,6 +232,12 @@ class Namespace(msgspec.Struct, frozen=True):
     metadata: Meta
 
 
+class NamespaceList(msgspec.Struct, frozen=True):
+    """Namespaces."""
+
+    items: list[Namespace]
+
+
 class ServicePort(msgspec.Struct, frozen=True, rename="camel"):
     """A port of a Service."""
 

@@ -10,6 +10,17 @@ from typing import Literal
 CAPABILITIES = frozenset({"faults", "kubernetes", "stopping"})
 
 
+@dataclass(frozen=True, slots=True)
+class HeldProfile:
+    """A Minikube profile that a run's controller has brought up and keeps for its workers.
+
+    Attributes:
+        node_ip: Of its control plane.
+    """
+
+    node_ip: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterWish:
     """Which cluster, and how images get there.
@@ -31,6 +42,7 @@ class ClusterWish:
         stack: The monitoring stack; empty for the one that the settings name.
         keep: Leave everything as it is at the end.
         reuse: Bring what is there up to date, instead of beginning with nothing.
+        held: The profile that a worker finds up; None to bring it up.
     """
 
     kubeconfig: Path | None = None
@@ -47,3 +59,4 @@ class ClusterWish:
     stack: str = ""
     keep: bool = False
     reuse: bool = False
+    held: HeldProfile | None = None
