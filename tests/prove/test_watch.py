@@ -132,7 +132,7 @@ def test_a_lie_turns_its_finding_red(tmp_path: Path, lie: dict[str, float | None
 def test_what_is_late_while_scrapes_were_missed_proves_nothing_and_says_so(tmp_path: Path) -> None:
     late = seen(tmp_path / "late", clears=CLEARS + 8, unanswered=(47.0, 47.2))
     assert late.findings[3].verdict is late.verdict is Verdict.INCONCLUSIVE
-    assert "2 scrapes of the running service were not made or not answered" in late.findings[3].measured
+    assert "2 scrapes of the running service not made or not answered" in late.findings[3].measured
     on_time = seen(tmp_path / "on time", unanswered=(47.0,))
     assert on_time.verdict is Verdict.PASS
 
@@ -186,5 +186,5 @@ def test_a_late_delivery_while_scrapes_were_missed_proves_nothing(tmp_path: Path
     watch = RowWatch(made.harness, [CASE], lambda _objective, _window: events(), after(0))
     (found,) = watch.judge_delivery(FAULT.start, UNTIL)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.measured.startswith("not delivered; 1 scrapes of the running service")
+    assert found.measured.startswith("not delivered; 1 scrape of the running service")
     made.harness.close()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from sloproof.checks.wording import count_of, instant_text
 from sloproof.finding import Finding, Verdict
 from sloproof.harness import Harness
 from sloproof.model import Window
@@ -41,8 +42,8 @@ def excused(findings: Sequence[Finding], missed: Sequence[datetime]) -> tuple[Fi
     if not missed:
         return tuple(findings)
     seen = (
-        f"{len(missed)} scrapes of the running service were not made or not answered, "
-        f"from {missed[0].isoformat(timespec='milliseconds')} to {missed[-1].isoformat(timespec='milliseconds')}"
+        f"{count_of(len(missed), 'scrape')} of the running service not made or not answered, "
+        f"from {instant_text(missed[0])} to {instant_text(missed[-1])}"
     )
     return tuple(
         replace(
