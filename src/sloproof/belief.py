@@ -12,7 +12,10 @@ from sloproof.load.doubt import Doubt, DoubtKind
 # Claims on rates and latencies rest on the load source's own clockwork. Counts and ids do not: its ledger is exact even
 # where it was slow.
 _OF_THE_LOAD = "load"
-_TIMED = frozenset({_OF_THE_LOAD, "quantile_bracket", "slo"})
+_TIMED = frozenset({_OF_THE_LOAD, "quantile_bracket", "slo_ledger"})
+# What the service itself counted is true of what was sent, however late that was. That it was too slow may be the
+# doing of whatever held the source up.
+_SERVED = "slo"
 
 
 class Belief:
@@ -57,5 +60,5 @@ def _touches(doubt: Doubt, finding: Finding) -> bool:
         return True
     if doubt.kind is DoubtKind.SHORTFALL and finding.check != _OF_THE_LOAD:
         # Who could not be sent to a service that had no answer for others would not have fared better.
-        return finding.check in _TIMED and finding.verdict is Verdict.PASS
-    return finding.check in _TIMED
+        return finding.check in {*_TIMED, _SERVED} and finding.verdict is Verdict.PASS
+    return finding.check in _TIMED or (finding.check == _SERVED and finding.verdict is Verdict.FAIL)

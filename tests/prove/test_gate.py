@@ -11,11 +11,11 @@ import pytest
 from sloproof.finding import Finding, Verdict
 from sloproof.model import Window
 from sloproof.prove.gate import drill, finding_of
-from sloproof.slo.model import Objective, Rolling
+from sloproof.slo.model import Objective, Rolling, Source
 from sloproof.slo.verdicts import AlertEvent, Count, Judgement
 from tests.fakes import after, seconds
 from tests.harnessed import World
-from tests.slo.objectives import objective
+from tests.slo.objectives import objective, ratio
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -28,6 +28,16 @@ def test_the_judges_verdict_is_the_findings(verdict: Verdict) -> None:
     assert finding.verdict is verdict
     assert finding.measured == "99.9 % of 1,000 events; because"
     assert finding.expected == "at least 99.9 % good, shown by 4000 events or more"
+
+
+@pytest.mark.parametrize(
+    ("source", "check"),
+    [(Source.PROMETHEUS, "slo"), (Source.LOKI, "slo"), (Source.LEDGER, "slo_ledger")],
+)
+def test_what_only_the_ledger_says_is_told_from_what_the_service_says(source: Source, check: str) -> None:
+    count = Count(Window(after(0), after(10)), Fraction(0), Fraction(0), seconds(10))
+    own = objective(indicator=ratio("total", bad="bad", source=source))
+    assert finding_of(Judgement(own, after(10), Verdict.PASS, "", count, None, None, None, 1)).check == check
 
 
 def test_no_event_is_said() -> None:

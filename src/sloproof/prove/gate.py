@@ -18,6 +18,8 @@ from sloproof.slo.model import Objective, Rolling, Source
 from sloproof.slo.verdicts import AlertEvent, Judgement
 
 CHECK = "slo"
+# What the driver's ledger says of time is the load source's own word.
+CHECK_BY_LEDGER = "slo_ledger"
 # A load lasts seconds: its moments are as short as still hold a few scrapes.
 _SHORTEST, _SCRAPES = timedelta(seconds=1), 4
 _MS = timedelta(milliseconds=1)
@@ -99,7 +101,7 @@ def finding_of(found: Judgement) -> Finding:
         text = f"{interval.low:.4%} to {interval.high:.4%}, {interval.method}, {interval.confidence:.0%}"
         evidence.append(("interval", text))
     return Finding(
-        check=CHECK,
+        check=CHECK_BY_LEDGER if objective.source is Source.LEDGER else CHECK,
         verdict=found.verdict,
         claim=f"SLO {objective.id} is met: {objective.title or objective.description}",
         expected=f"at least {percent(objective.target)} good, shown by {found.enough} events or more",
