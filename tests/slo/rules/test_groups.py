@@ -99,7 +99,7 @@ def test_labels_of_the_document_stay_off_the_recorded_series_and_never_hide_ours
 def test_missing_data_goes_to_the_policy_that_asks_for_it() -> None:
     (plain,) = alerts(objective(), MISSING_ALERT)
     assert dict(plain.labels)["severity"] == "ticket"
-    assert plain.expr == f"absent(slo:sli_valid:increase5m{IDS})"
+    assert plain.expr == f"absent(slo:sli_valid:increase5m{IDS} + 0 * slo:sli_bad:increase5m{IDS} >= 0)"
     assert plain.hold == timedelta(minutes=5)  # with the 5 min until the window is empty, the 10 that are said
     first, *rest = objective().rows
     (asked,) = alerts(objective(rows=(replace(first, missing=True, targets=("pager",)), *rest)), MISSING_ALERT)

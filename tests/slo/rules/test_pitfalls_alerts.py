@@ -117,3 +117,17 @@ def test_pitfall_26_an_alert_ends_when_its_formula_says(judge: Judge) -> None:
 def test_engine_refuses_a_wrong_claim(judge: Judge, wrong: Claim) -> None:
     with pytest.raises(AssertionError, match="FAILED"):
         judge("01", ONE_ROW, outage(60, 20), [wrong])
+
+
+@pytest.mark.parametrize("broken", [GOOD, BAD], ids=["good", "bad"])
+def test_a_counter_that_is_no_number_silences_burn_alerts_and_is_told(judge: Judge, broken: str) -> None:
+    series = outage(60, 20)
+    series[broken] += " NaN" * 20
+    told = 'ALERTS{alertname="SloDataMissing", alertstate="firing"}'
+    judge("01", replace(ONE_ROW, missing_after=5 * MINUTE), series, [
+        Claim(70 * MINUTE, OURS),
+        Claim(79 * MINUTE, told, holds=False),
+        Claim(90 * MINUTE, OURS, holds=False),
+        Claim(90 * MINUTE, "absent(slo:sli_valid:increase5m)", holds=False),
+        Claim(90 * MINUTE, told),
+    ])  # fmt: skip

@@ -86,9 +86,10 @@ def missing_texts(objective: Objective, after: timedelta) -> Texts:
     length = window_text(after)
     return _texts(
         f"{title_of(objective)}: no data for {length}",
-        f"Nothing is known of {objective.id}: its series are not there",
-        f"For at least {length} the indicator of {objective.id} has had no series, idle or not. No other alert of this "
-        "objective can fire while this lasts. See whether the targets are scraped, and whether a metric was renamed.",
+        f"Nothing is known of {objective.id}: its series are not there, or are no numbers",
+        f"The indicator of {objective.id} has had no series for {length}, idle or not, or one of them is NaN. No other "
+        "alert of this objective can fire while this lasts. See whether the targets are scraped, whether a metric was "
+        "renamed, and whether the service exposes a NaN.",
     )
 
 

@@ -34,7 +34,7 @@ class Counting:
         base: The shortest window.
         step: How long the stretches are that the period is put together from.
         present: Selector of the series that has a sample of each evaluation with data, idle or not.
-        missing: Selector of the series that is gone when the data is.
+        missing: Expression of the series that is gone when the data is, or while a count is no number.
         missing_window: How long after the last sample it goes.
         surplus: Expression that has a series while counts contradict each other; empty where they cannot.
         stretch: Expressions of the bad and valid events of one step, to be summed at steps.
@@ -102,7 +102,7 @@ def counting_of(
         base,
         base,
         valid if isinstance(counts, WindowCounts) else events.tick("valid"),
-        valid,
+        _known(f"slo:sli_bad:increase{text}{ids}", valid),
         base,
         _surplus(counts, base, timing.interval, valid),
         (
@@ -181,7 +181,7 @@ def _sliced(objective: Objective, length: timedelta, windows: list[timedelta], e
         windows[0],
         length,
         event_valid if objective.no_data is NoData.UNKNOWN else error,
-        event_valid,
+        _known(f"slo:event_bad:increase{text}{ids}", event_valid),
         length,
         _surplus(events.counts, length, events.interval, event_valid),
         (bad, valid),
@@ -198,6 +198,11 @@ def _ratio(window: timedelta, names: Names) -> Recording:
 def at_steps(series: str, step: timedelta, interval: timedelta) -> str:
     """Return a recorded series as it is at steps: a sample that an earlier step saw already is not seen again."""
     return series if step >= _LOOKBACK else f"last_over_time({series}[{window_text(2 * interval)}])"
+
+
+def _known(bad: str, valid: str) -> str:
+    """Return a series that is there while both counts are numbers: what is none is above no threshold of any alert."""
+    return f"{valid} + 0 * {bad} >= 0"
 
 
 def _surplus(counts: WindowCounts | TickCounts, window: timedelta, interval: timedelta, valid: str) -> str:
